@@ -1,1 +1,4 @@
+//! The Weft data plane: one process beside every workload.
+#![deny(unsafe_code)]
+
 fn main() {}
