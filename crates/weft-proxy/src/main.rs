@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod io;
+mod socket;
 mod tls;
 
 fn main() {}
