@@ -1,4 +1,7 @@
 //! The Weft data plane: one process beside every workload.
 #![deny(unsafe_code)]
 
+mod http;
+mod io;
+
 fn main() {}
