@@ -3,5 +3,8 @@
 
 mod http;
 mod io;
+mod relay;
+mod socket;
+mod tls;
 
 fn main() {}
