@@ -80,10 +80,8 @@ fn the_most_specific_match_wins() {
         (Method::GET, "/api?q=1", &[], "query"),
         (Method::GET, "/items/7", &[], "pattern"),
         (Method::GET, "/items/7/8", &[], "root"),
-        (Method::OPTIONS, "*", &[], "all"),
+        (Method::OPTIONS, "*", &[], "root"),
     ] {
-        // `*` is no path; both the demandless route and the root prefix take it, and the longer of two empty prefixes is neither.
-        let expected = if uri == "*" { "root" } else { expected };
         assert_eq!(chosen(&http, &request(method, uri, headers)).as_deref(), Some(expected), "{uri} {headers:?}");
     }
 }
@@ -181,7 +179,9 @@ fn filters_change_headers_and_inject_faults() {
     let mut asked = request(Method::GET, "/", &[("x-add", "1"), ("x-set", "old"), ("x-gone", "1")]);
     apply_request(&[Filter::RequestHeaders(modifier.clone())], None, &mut asked, || 0).unwrap();
     let added: Vec<_> = asked.headers().get_all("x-add").iter().collect();
-    assert_eq!((added, &asked.headers()["x-set"], asked.headers().get("x-gone")), (vec!["1", "2"], &HeaderValue::from_static("new"), None));
+    assert_eq!(added, ["1", "2"]);
+    assert_eq!(asked.headers()["x-set"], "new");
+    assert!(!asked.headers().contains_key("x-gone"));
     let mut headers = HeaderMap::new();
     apply_response(&[Filter::ResponseHeaders(modifier)], &mut headers);
     assert_eq!(headers["x-set"], "new");
