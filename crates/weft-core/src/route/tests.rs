@@ -212,7 +212,7 @@ fn a_split_follows_its_weights() {
         *counts.entry(backend(&split, |_| true, random).unwrap().meta.name().to_owned()).or_insert(0) += 1;
     }
     assert_eq!(counts.get("zero"), None);
-    assert!((counts["a"] as i32 - 3686).abs() <= 1 && counts["a"] + counts["b"] == 4096, "{counts:?}");
+    assert!((counts["a"] - 3686_i32).abs() <= 1 && counts["a"] + counts["b"] == 4096, "{counts:?}");
     assert!(backend(&Distribution::Weighted(vec![(named("zero"), 0)]), |_| true, 0).is_none());
     assert!(backend(&Distribution::Empty, |_| true, 0).is_none());
 }
