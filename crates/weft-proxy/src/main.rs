@@ -3,6 +3,7 @@
 
 mod control;
 mod r#gen;
+mod identity;
 mod settings;
 mod tls;
 
