@@ -4,6 +4,7 @@
 //! never sees protobuf: time, randomness and the compiled view are arguments, so every decision is a table test.
 #![forbid(unsafe_code)]
 
+pub mod http1;
 pub mod identity;
 pub mod model;
 pub mod outcome;

@@ -37,6 +37,10 @@ impl Sink {
         match self.0 {}
     }
 
+    pub(crate) fn queue(self, _: Response<()>, _: bool) -> Result<Outgoing, Broken> {
+        match self.0 {}
+    }
+
     pub(crate) async fn upgrade(self, _: Response<()>) -> Result<Io, Broken> {
         match self.0 {}
     }
@@ -50,6 +54,14 @@ pub(crate) struct Outgoing(Infallible);
 
 impl Outgoing {
     pub(crate) async fn data(&mut self, _: Bytes) -> Result<(), Broken> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn last(self, _: Bytes) -> Result<(), Broken> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), Broken> {
         match self.0 {}
     }
 
