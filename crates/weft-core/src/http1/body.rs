@@ -91,10 +91,7 @@ enum State {
 impl ChunkedDecoder {
     /// `limits` hold for the trailer section as they do for a head.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            state: State::Size,
-            limits,
-        }
+        Self { state: State::Size, limits }
     }
 
     /// As [`BodyDecoder::decode`].
@@ -125,13 +122,8 @@ impl ChunkedDecoder {
                     let Some(trailers) = parse_trailers(buf, &self.limits)? else {
                         return Ok(None);
                     };
-                    if [CONTENT_LENGTH, TRANSFER_ENCODING, HOST]
-                        .iter()
-                        .any(|name| trailers.contains_key(name))
-                    {
-                        return Err(Rejected::bad(
-                            "a framing or routing field among the trailers",
-                        ));
+                    if [CONTENT_LENGTH, TRANSFER_ENCODING, HOST].iter().any(|name| trailers.contains_key(name)) {
+                        return Err(Rejected::bad("a framing or routing field among the trailers"));
                     }
                     self.state = State::End;
                     if !trailers.is_empty() {
@@ -150,36 +142,23 @@ fn chunk_size(buf: &mut BytesMut) -> Result<Option<u64>, Rejected> {
     let Some(lf) = memchr::memchr(b'\n', window) else {
         return if window.len() == CHUNK_LINE {
             Err(Rejected::bad("chunk line is too long"))
-        } else if window
-            .first()
-            .is_some_and(|first| !first.is_ascii_hexdigit())
-        {
+        } else if window.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
             Err(ODD_SIZE)
         } else {
             Ok(None)
         };
     };
-    let line = window[..lf]
-        .strip_suffix(b"\r")
-        .ok_or(Rejected::bad("a chunk line ends with a bare lf"))?;
-    let digits = line
-        .iter()
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
+    let line = window[..lf].strip_suffix(b"\r").ok_or(Rejected::bad("a chunk line ends with a bare lf"))?;
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if !(1..=16).contains(&digits) {
         return Err(ODD_SIZE);
     }
     match &line[digits..] {
         [] => {}
-        [b';', extension @ ..]
-            if extension
-                .iter()
-                .all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) => {}
+        [b';', extension @ ..] if extension.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) => {}
         _ => return Err(ODD_SIZE),
     }
-    let size = line[..digits].iter().fold(0, |sum, &digit| {
-        (sum << 4) | u64::from((digit as char).to_digit(16).unwrap_or(0))
-    });
+    let size = line[..digits].iter().fold(0, |sum, &digit| (sum << 4) | u64::from((digit as char).to_digit(16).unwrap_or(0)));
     buf.advance(lf + 1);
     Ok(Some(size))
 }

@@ -18,9 +18,7 @@ pub fn encode_request(head: &Request<()>, framing: BodyFraming, out: &mut BytesM
     out.put_slice(head.method().as_str().as_bytes());
     out.put_u8(b' ');
     match (uri.scheme_str(), uri.authority()) {
-        (_, Some(authority)) if *head.method() == Method::CONNECT => {
-            out.put_slice(authority.as_str().as_bytes())
-        }
+        (_, Some(authority)) if *head.method() == Method::CONNECT => out.put_slice(authority.as_str().as_bytes()),
         (Some(scheme), Some(authority)) => {
             out.put_slice(scheme.as_bytes());
             out.put_slice(b"://");
@@ -29,11 +27,7 @@ pub fn encode_request(head: &Request<()>, framing: BodyFraming, out: &mut BytesM
         }
         _ => put_path(head, out),
     }
-    out.put_slice(if head.version() == Version::HTTP_10 {
-        b" HTTP/1.0\r\n"
-    } else {
-        b" HTTP/1.1\r\n"
-    });
+    out.put_slice(if head.version() == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
     put_fields(head.headers(), matches!(framing, BodyFraming::None), out);
     put_framing(framing, out);
     out.put_slice(b"\r\n");
@@ -44,11 +38,7 @@ pub fn encode_request(head: &Request<()>, framing: BodyFraming, out: &mut BytesM
 pub fn encode_response(head: &Response<()>, framing: BodyFraming, out: &mut BytesMut) {
     let status = head.status();
     out.reserve(64 + 48 * head.headers().len());
-    out.put_slice(if head.version() == Version::HTTP_10 {
-        b"HTTP/1.0 "
-    } else {
-        b"HTTP/1.1 "
-    });
+    out.put_slice(if head.version() == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.put_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
     match head.extensions().get::<Reason>() {
@@ -57,11 +47,7 @@ pub fn encode_response(head: &Response<()>, framing: BodyFraming, out: &mut Byte
     }
     out.put_slice(b"\r\n");
     let may_tell_length = !status.is_informational() && status != StatusCode::NO_CONTENT;
-    put_fields(
-        head.headers(),
-        framing == BodyFraming::None && may_tell_length,
-        out,
-    );
+    put_fields(head.headers(), framing == BodyFraming::None && may_tell_length, out);
     put_framing(framing, out);
     out.put_slice(b"\r\n");
 }
@@ -90,15 +76,8 @@ pub fn encode_last_chunk(trailers: Option<&HeaderMap>, out: &mut BytesMut) {
 }
 
 fn put_path(head: &Request<()>, out: &mut BytesMut) {
-    let path = head
-        .uri()
-        .path_and_query()
-        .map_or("/", |path| path.as_str());
-    out.put_slice(if path.is_empty() {
-        b"/"
-    } else {
-        path.as_bytes()
-    });
+    let path = head.uri().path_and_query().map_or("/", |path| path.as_str());
+    out.put_slice(if path.is_empty() { b"/" } else { path.as_bytes() });
 }
 
 fn put_fields(headers: &HeaderMap, keep_length: bool, out: &mut BytesMut) {

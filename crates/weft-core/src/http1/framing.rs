@@ -27,21 +27,10 @@ pub fn request_framing(version: Version, headers: &HeaderMap) -> Result<BodyFram
 }
 
 /// The framing of a response to `method`. Errors carry 502.
-pub fn response_framing(
-    method: &Method,
-    status: StatusCode,
-    version: Version,
-    headers: &HeaderMap,
-) -> Result<BodyFraming, Rejected> {
+pub fn response_framing(method: &Method, status: StatusCode, version: Version, headers: &HeaderMap) -> Result<BodyFraming, Rejected> {
     let declared = declared(version, headers).map_err(Rejected::in_response)?;
-    let tunnel = *method == Method::CONNECT && status.is_success();
-    if (status.is_informational() || status == StatusCode::NO_CONTENT || tunnel)
-        && matches!(
-            declared,
-            Some(BodyFraming::Chunked | BodyFraming::Length(1..))
-        )
-        && !tunnel
-    {
+    let never = status.is_informational() || status == StatusCode::NO_CONTENT;
+    if never && matches!(declared, Some(BodyFraming::Chunked | BodyFraming::Length(1..))) {
         // The sender means to send a body that nobody may read: what follows would be taken for the next response.
         return Err(Rejected::bad("a body in a response that cannot have one").in_response());
     }
@@ -72,9 +61,7 @@ fn declared(version: Version, headers: &HeaderMap) -> Result<Option<BodyFraming>
                 return Err(Rejected::bad("transfer-encoding in http/1.0"));
             }
             if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-                return Err(Rejected::bad(
-                    "transfer-encoding other than exactly chunked",
-                ));
+                return Err(Rejected::bad("transfer-encoding other than exactly chunked"));
             }
             Ok(Some(BodyFraming::Chunked))
         }
@@ -95,8 +82,6 @@ fn decimal(digits: &[u8]) -> Result<u64, Rejected> {
     }
     digits.iter().try_fold(0u64, |sum, &digit| {
         let digit = (digit as char).to_digit(10).ok_or(INVALID)?;
-        sum.checked_mul(10)
-            .and_then(|sum| sum.checked_add(u64::from(digit)))
-            .ok_or(INVALID)
+        sum.checked_mul(10).and_then(|sum| sum.checked_add(u64::from(digit))).ok_or(INVALID)
     })
 }

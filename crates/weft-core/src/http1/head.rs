@@ -21,10 +21,7 @@ pub struct Reason(pub Bytes);
 /// One request head, and how its body is framed. `None`: not complete yet, nothing was consumed.
 ///
 /// The head comes as it was sent: hop-by-hop fields and an absolute-form target are still in it.
-pub fn parse_request(
-    buf: &mut BytesMut,
-    limits: &Limits,
-) -> Result<Option<(Request<()>, BodyFraming)>, Rejected> {
+pub fn parse_request(buf: &mut BytesMut, limits: &Limits) -> Result<Option<(Request<()>, BodyFraming)>, Rejected> {
     // RFC 9112 §2.2: one empty line before a request is ignored (old clients end a body with one).
     let skip = if buf.starts_with(b"\r\n") { 2 } else { 0 };
     let Some(end) = head_end(&buf[skip..], limits, Some(limits.request_line))? else {
@@ -41,17 +38,18 @@ pub fn parse_request(
         Err(error) => return Err(explain(error, &bytes)),
     }
     // Set by httparse whenever it reports a complete head.
-    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
-    else {
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Rejected::bad("malformed request line"));
     };
-    let method =
-        Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::bad("malformed method"))?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::bad("malformed method"))?;
     let uri = parse_target(&method, bytes.slice_ref(target.as_bytes()))?;
     let headers = collect(parsed.headers, &bytes)?;
     let version = version(minor);
     check_host(&method, version, &uri, &headers)?;
     let framing = request_framing(version, &headers)?;
+    if method == Method::CONNECT && framing != BodyFraming::None {
+        return Err(Rejected::bad("a body in connect"));
+    }
 
     let mut request = Request::new(());
     *request.method_mut() = method;
@@ -62,25 +60,15 @@ pub fn parse_request(
 }
 
 /// One response head to a request with `method`. Every rejection carries 502.
-pub fn parse_response(
-    buf: &mut BytesMut,
-    method: &Method,
-    limits: &Limits,
-) -> Result<Option<(Response<()>, BodyFraming)>, Rejected> {
+pub fn parse_response(buf: &mut BytesMut, method: &Method, limits: &Limits) -> Result<Option<(Response<()>, BodyFraming)>, Rejected> {
     let Some(end) = head_end(buf, limits, None).map_err(Rejected::in_response)? else {
         return Ok(None);
     };
     let bytes = buf.split_to(end).freeze();
-    response(&bytes, method, limits)
-        .map(Some)
-        .map_err(Rejected::in_response)
+    response(&bytes, method, limits).map(Some).map_err(Rejected::in_response)
 }
 
-fn response(
-    bytes: &Bytes,
-    method: &Method,
-    limits: &Limits,
-) -> Result<(Response<()>, BodyFraming), Rejected> {
+fn response(bytes: &Bytes, method: &Method, limits: &Limits) -> Result<(Response<()>, BodyFraming), Rejected> {
     let mut slots = [MaybeUninit::uninit(); SLOTS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -102,22 +90,14 @@ fn response(
     *response.status_mut() = status;
     *response.version_mut() = version;
     *response.headers_mut() = headers;
-    if let Some(said) = parsed
-        .reason
-        .filter(|said| status.canonical_reason() != Some(said))
-    {
-        response
-            .extensions_mut()
-            .insert(Reason(bytes.slice_ref(said.as_bytes())));
+    if let Some(said) = parsed.reason.filter(|said| status.canonical_reason() != Some(said)) {
+        response.extensions_mut().insert(Reason(bytes.slice_ref(said.as_bytes())));
     }
     Ok((response, framing))
 }
 
 /// A trailer section with its closing empty line, from the front of `buf`.
-pub(super) fn parse_trailers(
-    buf: &mut BytesMut,
-    limits: &Limits,
-) -> Result<Option<HeaderMap>, Rejected> {
+pub(super) fn parse_trailers(buf: &mut BytesMut, limits: &Limits) -> Result<Option<HeaderMap>, Rejected> {
     if buf.starts_with(b"\r\n") {
         buf.advance(2);
         return Ok(Some(HeaderMap::new()));
@@ -128,9 +108,7 @@ pub(super) fn parse_trailers(
     let bytes = buf.split_to(end).freeze();
     let mut slots = [httparse::EMPTY_HEADER; SLOTS];
     match httparse::parse_headers(&bytes, &mut slots[..limits.headers.min(SLOTS)]) {
-        Ok(Status::Complete((used, fields))) if used == bytes.len() => {
-            collect(fields, &bytes).map(Some)
-        }
+        Ok(Status::Complete((used, fields))) if used == bytes.len() => collect(fields, &bytes).map(Some),
         Ok(_) => Err(Rejected::bad("malformed trailers")),
         Err(error) => Err(explain(error, &bytes)),
     }
@@ -138,11 +116,7 @@ pub(super) fn parse_trailers(
 
 /// The length of the head at the front of `buf`, its empty line included. Checks line ends, folding and limits on the way,
 /// so that what is wrong is refused before the rest has come.
-fn head_end(
-    buf: &[u8],
-    limits: &Limits,
-    first_line: Option<usize>,
-) -> Result<Option<usize>, Rejected> {
+fn head_end(buf: &[u8], limits: &Limits, first_line: Option<usize>) -> Result<Option<usize>, Rejected> {
     let mut line = 0;
     let mut lines = 0;
     for lf in memchr::memchr_iter(b'\n', &buf[..buf.len().min(limits.head)]) {
@@ -153,16 +127,10 @@ fn head_end(
             return Err(TOO_LONG);
         }
         if lf == line + 1 {
-            return if lines == 0 {
-                Err(Rejected::bad("an empty line instead of a head"))
-            } else {
-                Ok(Some(lf + 1))
-            };
+            return if lines == 0 { Err(Rejected::bad("an empty line instead of a head")) } else { Ok(Some(lf + 1)) };
         }
         if matches!(buf[line], b' ' | b'\t') {
-            return Err(Rejected::bad(
-                "a line begins with white space (obsolete folding)",
-            ));
+            return Err(Rejected::bad("a line begins with white space (obsolete folding)"));
         }
         line = lf + 1;
         lines += 1;
@@ -207,35 +175,22 @@ fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Rejected> {
 }
 
 /// RFC 9112 §3.2: exactly one Host, which names a host, and the same one as an absolute target.
-fn check_host(
-    method: &Method,
-    version: Version,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<(), Rejected> {
+fn check_host(method: &Method, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejected> {
     let mut hosts = headers.get_all(http::header::HOST).iter();
     let Some(host) = hosts.next() else {
-        return if version == Version::HTTP_11 {
-            Err(Rejected::bad("no host"))
-        } else {
-            Ok(())
-        };
+        return if version == Version::HTTP_11 { Err(Rejected::bad("no host")) } else { Ok(()) };
     };
     if hosts.next().is_some() {
         return Err(Rejected::bad("more than one host"));
     }
     if !host.is_empty() {
-        let named =
-            Authority::try_from(host.as_bytes()).map_err(|_| Rejected::bad("malformed host"))?;
+        let named = Authority::try_from(host.as_bytes()).map_err(|_| Rejected::bad("malformed host"))?;
         if has_userinfo(Some(&named)) {
             return Err(Rejected::bad("malformed host"));
         }
     }
     match uri.authority() {
-        Some(target)
-            if *method != Method::CONNECT
-                && !same_authority(target.as_str(), host, uri.scheme_str()) =>
-        {
+        Some(target) if *method != Method::CONNECT && !same_authority(target.as_str(), host, uri.scheme_str()) => {
             Err(Rejected::bad("host differs from the request target"))
         }
         _ => Ok(()),
@@ -243,16 +198,8 @@ fn check_host(
 }
 
 fn same_authority(target: &str, host: &HeaderValue, scheme: Option<&str>) -> bool {
-    let default = if scheme == Some("https") {
-        ":443"
-    } else {
-        ":80"
-    };
-    let bare = |name: &[u8]| {
-        name.strip_suffix(default.as_bytes())
-            .unwrap_or(name)
-            .to_ascii_lowercase()
-    };
+    let default = if scheme == Some("https") { ":443" } else { ":80" };
+    let bare = |name: &[u8]| name.strip_suffix(default.as_bytes()).unwrap_or(name).to_ascii_lowercase();
     bare(target.as_bytes()) == bare(host.as_bytes())
 }
 
@@ -261,18 +208,13 @@ fn has_userinfo(authority: Option<&Authority>) -> bool {
 }
 
 fn version(minor: u8) -> Version {
-    if minor == 0 {
-        Version::HTTP_10
-    } else {
-        Version::HTTP_11
-    }
+    if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 }
 }
 
 fn collect(fields: &[httparse::Header<'_>], bytes: &Bytes) -> Result<HeaderMap, Rejected> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes())
-            .map_err(|_| Rejected::bad("malformed field name"))?;
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Rejected::bad("malformed field name"))?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
             .map_err(|_| Rejected::bad("control character in a field value"))?;
         headers.append(name, value);
@@ -297,8 +239,5 @@ fn explain(error: httparse::Error, bytes: &[u8]) -> Rejected {
 }
 
 const SLOTS: usize = 256;
-const TOO_LONG: Rejected = Rejected {
-    status: StatusCode::URI_TOO_LONG,
-    reason: "request line is too long",
-};
+const TOO_LONG: Rejected = Rejected { status: StatusCode::URI_TOO_LONG, reason: "request line is too long" };
 const TOO_MANY: Rejected = Rejected::too_large("too many fields");

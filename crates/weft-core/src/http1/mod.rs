@@ -16,9 +16,7 @@ mod tests;
 
 pub use body::{BodyDecoder, ChunkedDecoder, Piece};
 pub use connection::{keep_alive, strip_hop_by_hop, upgrade_requested};
-pub use encode::{
-    chunk_end, encode_chunk_size, encode_last_chunk, encode_request, encode_response,
-};
+pub use encode::{chunk_end, encode_chunk_size, encode_last_chunk, encode_request, encode_response};
 pub use framing::{BodyFraming, request_framing, response_framing, response_has_no_body};
 pub use head::{Reason, parse_request, parse_response};
 
@@ -37,11 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            request_line: 32 * 1024,
-            head: 64 * 1024,
-            headers: 128,
-        }
+        Self { request_line: 32 * 1024, head: 64 * 1024, headers: 128 }
     }
 }
 
@@ -56,25 +50,16 @@ pub struct Rejected {
 
 impl Rejected {
     pub(crate) const fn bad(reason: &'static str) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            reason,
-        }
+        Self { status: StatusCode::BAD_REQUEST, reason }
     }
 
     pub(crate) const fn too_large(reason: &'static str) -> Self {
-        Self {
-            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            reason,
-        }
+        Self { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason }
     }
 
     /// The same fault in a response: it is the server's, and the client can only be told 502.
     pub(crate) const fn in_response(self) -> Self {
-        Self {
-            status: StatusCode::BAD_GATEWAY,
-            reason: self.reason,
-        }
+        Self { status: StatusCode::BAD_GATEWAY, reason: self.reason }
     }
 }
 
