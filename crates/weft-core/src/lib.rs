@@ -6,6 +6,7 @@
 
 pub mod balance;
 pub mod detect;
+pub mod http1;
 pub mod identity;
 pub mod model;
 pub mod outcome;
