@@ -2,6 +2,8 @@
 #![deny(unsafe_code)]
 
 mod accept;
+mod account;
+mod admin;
 mod balance;
 mod cache;
 mod clock;
@@ -12,10 +14,13 @@ mod discover;
 mod drain;
 mod r#gen;
 mod http;
+mod identity;
 mod inbound;
 mod io;
 mod live;
+mod metrics;
 mod outbound;
+mod readiness;
 mod relay;
 mod send;
 mod settings;

@@ -4,6 +4,7 @@
 //! [`Pending`] answer back. These enums only choose between HTTP/1 ([`h1`]) and HTTP/2 ([`h2`]): the path that a request takes is written
 //! once, in [`exchange`]. Nothing here decides where a request goes or whether it may.
 
+pub(crate) mod answer;
 pub(crate) mod exchange;
 pub(crate) mod h1;
 pub(crate) mod h2;

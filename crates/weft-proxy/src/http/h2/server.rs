@@ -20,7 +20,8 @@ use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, ST
 use crate::http::{Broken, Source, orig_proto};
 use crate::io::Io;
 
-/// Serves one connection until the client closes it, it fails, or `stopping` turns true (or loses its sender) and the last request then under way is over.
+/// Serves one connection until the client closes it, it fails, or `stopping` turns true (or loses its sender) and the last request then
+/// under way is over.
 ///
 /// `handler` runs once for each request, as a task of the current `LocalSet`. It should watch [`Sink::closed`] wherever it waits: after
 /// the client has gone, this function returns when the handlers have.
