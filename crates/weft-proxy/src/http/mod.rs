@@ -11,6 +11,8 @@ pub(crate) mod h2;
 pub(crate) mod orig_proto;
 pub(crate) mod refuse;
 pub(crate) mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;

@@ -12,6 +12,7 @@ use h2::{Reason, RecvStream};
 use http::header::HOST;
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
@@ -19,11 +20,17 @@ use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, ST
 use crate::http::{Broken, Source, orig_proto};
 use crate::io::Io;
 
-/// Serves one connection until the client closes it, it fails, or `drain` resolves and the last request then under way is over.
+/// Serves one connection until the client closes it, it fails, or `stopping` turns true (or loses its sender) and the last request then
+/// under way is over.
 ///
 /// `handler` runs once for each request, as a task of the current `LocalSet`. It should watch [`Sink::closed`] wherever it waits: after
 /// the client has gone, this function returns when the handlers have.
-pub(crate) async fn serve<H, F>(io: Io, keep_alive: Option<KeepAlive>, drain: impl Future<Output = ()>, handler: H) -> Result<(), Broken>
+pub(crate) async fn serve<H, F>(
+    io: Io,
+    keep_alive: Option<KeepAlive>,
+    mut stopping: watch::Receiver<bool>,
+    handler: H,
+) -> Result<(), Broken>
 where
     H: Fn(Request<()>, Source, crate::http::Sink) -> F,
     F: Future<Output = ()> + 'static,
@@ -49,7 +56,7 @@ where
             None => std::future::pending().await,
         }
     };
-    tokio::pin!(dead, drain);
+    tokio::pin!(dead);
     let mut exchanges = JoinSet::new();
     let mut draining = false;
     let ended = loop {
@@ -66,7 +73,7 @@ where
                 }
             },
             Some(_) = exchanges.join_next() => {}
-            () = &mut drain, if !draining => {
+            _ = stopping.wait_for(|stop| *stop), if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
             }
