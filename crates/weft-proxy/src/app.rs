@@ -242,7 +242,7 @@ fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, awaited:
 
 fn metrics(registry: Registry, view: View, identity: Arc<identity::Status>) -> Box<dyn Fn() -> String + Send + Sync> {
     Box::new(move || {
-        let mut text = registry.render(Format::Prometheus, clock::now());
+        let mut text = registry.render(Format::Text, clock::now());
         text.push_str(&view.metrics());
         text.push_str(&identity.metrics());
         text
