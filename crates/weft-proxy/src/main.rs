@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod accept;
+mod account;
 mod balance;
 mod cache;
 mod clock;
