@@ -35,7 +35,7 @@ use weft_core::model::{Endpoint, Meta, RouteKind};
 use weft_core::outcome::{Cause, Class, Refusal, classify};
 use weft_core::policy::{Denied, Permit};
 
-use self::cache::{Cache, Key, Shared};
+use self::cache::{Address, Cache, Kept, Key};
 use crate::metrics::{Counter, Family, Gauge, Histogram, Labels, Registry, Shard};
 
 /// One worker's account book.
@@ -139,18 +139,18 @@ impl Accounts {
         self.shard.counter(family, labels).add(1);
     }
 
-    fn hop(&self, key: Key, labels: impl FnOnce() -> Labels) -> Rc<Hop> {
+    fn hop(&self, key: Key, make: impl FnOnce() -> (Labels, Kept)) -> Rc<Hop> {
         self.hops.get(key, || {
-            let labels = labels();
+            let (labels, kept) = make();
             let request = self.shard.counter(&families::REQUEST, &labels);
-            Hop { request, latencies: RefCell::default(), responses: RefCell::default(), labels }
+            (Hop { request, latencies: RefCell::default(), responses: RefCell::default(), labels }, kept)
         })
     }
 
     fn route(&self, direction: Direction, parent: &Meta, route: Option<&Meta>, kind: RouteKind) -> Rc<Route> {
         let grpc = kind == RouteKind::Grpc;
         // A document is a parent on one side only, so the direction is no part of the key.
-        self.routes.get(Key::Route { parent: parent.into(), route: route.map(Shared::from), grpc }, || {
+        self.routes.get(Key::Route { parent: parent.into(), route: route.map(Address::from), grpc }, || {
             let (requests, statuses, duration) = match (direction, grpc) {
                 (Direction::Inbound, false) => {
                     (Some(&families::INBOUND_HTTP_REQUESTS), &families::INBOUND_HTTP_STATUSES, &families::INBOUND_HTTP_DURATION)
@@ -162,14 +162,15 @@ impl Accounts {
                 (Direction::Outbound, true) => (None, &families::OUTBOUND_GRPC_STATUSES, &families::OUTBOUND_GRPC_DURATION),
             };
             let labels = labels::route(parent, route);
-            Route {
+            let handles = Route {
                 grpc,
                 requests: requests.map(|family| self.shard.counter(family, &labels)),
                 duration: self.shard.histogram(duration, &labels),
                 statuses,
                 ends: RefCell::default(),
                 labels,
-            }
+            };
+            (handles, Kept::metas([parent].into_iter().chain(route)))
         })
     }
 }
@@ -194,7 +195,7 @@ pub(crate) struct Record {
 
 enum Side {
     Inbound(Arrival),
-    Outbound { original: SocketAddr, authority: Box<str> },
+    Outbound { original: SocketAddr, authority: Arc<str> },
 }
 
 /// How an exchange ended; labels are made from it.
@@ -225,12 +226,13 @@ impl Record {
             loopback: arrival.remote.ip().is_loopback(),
             target: arrival.target,
             server: server.into(),
-            route: route.map(Shared::from),
+            route: route.map(Address::from),
             authorization: authorization.into(),
         };
         let hop = self.accounts.hop(key, || {
             let labels = labels::inbound(arrival, server, route, Some(authorization));
-            labels.with("direction", Direction::Inbound.name())
+            let kept = Kept::metas([server, authorization].into_iter().chain(route));
+            (labels.with("direction", Direction::Inbound.name()), kept)
         });
         hop.request.add(1);
         hop.respond(&self.accounts.shard, Ends::Allowed);
@@ -257,8 +259,8 @@ impl Record {
     /// Outbound: the request goes to this endpoint. An attempt before it has ended by `attempt_failed`.
     pub(crate) fn sent(&mut self, endpoint: &Arc<Endpoint>) {
         let Side::Outbound { authority, .. } = &self.side else { return };
-        let key = Key::Outbound { endpoint: Shared::Endpoint(endpoint.clone()), authority: authority.clone() };
-        let hop = self.accounts.hop(key, || labels::outbound(authority, endpoint));
+        let key = Key::Outbound { endpoint: endpoint.into(), authority: authority.clone() };
+        let hop = self.accounts.hop(key, || (labels::outbound(authority, endpoint), Kept::endpoint(endpoint)));
         hop.request.add(1);
         self.hop = Some(hop);
     }

@@ -1,12 +1,11 @@
 //! Keeps what was resolved for a label set, so that the next exchange with the same one neither formats text nor takes a lock.
 //!
-//! The key holds the shared values (documents, endpoints) that the labels were made from, and compares them by address: what a key
-//! holds cannot be freed, so no other value can come to have its address. Full, the cache forgets everything and starts again: the
-//! numbers themselves are not here.
+//! A key holds the addresses of the shared values (documents, endpoints) that the labels were made from; the entry holds the values
+//! themselves, so that no other value can come to have their address. Values are shared by all workers: a look-up must not touch
+//! their reference counts. Full, the cache forgets everything and starts again: the numbers themselves are not here.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,67 +13,68 @@ use std::sync::Arc;
 use weft_core::identity::Client;
 use weft_core::model::{Endpoint, Meta};
 
-/// What the labels of one exchange are made from. Building one copies pointers only.
+/// What the labels of one exchange are made from.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    Inbound { client: Client, loopback: bool, target: SocketAddr, server: Shared, route: Option<Shared>, authorization: Shared },
-    Outbound { endpoint: Shared, authority: Box<str> },
-    Route { parent: Shared, route: Option<Shared>, grpc: bool },
+    Inbound { client: Client, loopback: bool, target: SocketAddr, server: Address, route: Option<Address>, authorization: Address },
+    Outbound { endpoint: Address, authority: Arc<str> },
+    Route { parent: Address, route: Option<Address>, grpc: bool },
 }
 
-/// A shared value, compared by its address.
-pub(super) enum Shared {
-    Meta(Meta),
-    Endpoint(Arc<Endpoint>),
-}
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Address(*const ());
 
-impl Shared {
-    fn address(&self) -> *const () {
-        match self {
-            Shared::Meta(Meta::Default(name)) => Arc::as_ptr(name).cast(),
-            Shared::Meta(Meta::Resource(resource)) => Arc::as_ptr(resource).cast(),
-            Shared::Endpoint(endpoint) => Arc::as_ptr(endpoint).cast(),
-        }
-    }
-}
-
-impl From<&Meta> for Shared {
+impl From<&Meta> for Address {
     fn from(meta: &Meta) -> Self {
-        Shared::Meta(meta.clone())
+        Address(match meta {
+            Meta::Default(name) => Arc::as_ptr(name).cast(),
+            Meta::Resource(resource) => Arc::as_ptr(resource).cast(),
+        })
     }
 }
 
-impl PartialEq for Shared {
-    fn eq(&self, other: &Self) -> bool {
-        self.address() == other.address()
+impl From<&Arc<Endpoint>> for Address {
+    fn from(endpoint: &Arc<Endpoint>) -> Self {
+        Address(Arc::as_ptr(endpoint).cast())
     }
 }
 
-impl Eq for Shared {}
+/// Keeps the values that a key has the addresses of.
+pub(super) struct Kept {
+    _metas: Vec<Meta>,
+    _endpoint: Option<Arc<Endpoint>>,
+}
 
-impl Hash for Shared {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
+impl Kept {
+    pub(super) fn metas<'a>(metas: impl IntoIterator<Item = &'a Meta>) -> Self {
+        Kept { _metas: metas.into_iter().cloned().collect(), _endpoint: None }
+    }
+
+    pub(super) fn endpoint(endpoint: &Arc<Endpoint>) -> Self {
+        Kept { _metas: Vec::new(), _endpoint: Some(endpoint.clone()) }
     }
 }
 
-pub(super) struct Cache<T>(RefCell<HashMap<Key, Rc<T>, ahash::RandomState>>);
+pub(super) struct Cache<T>(RefCell<HashMap<Key, (Rc<T>, Kept), ahash::RandomState>>);
 
 impl<T> Cache<T> {
     pub(super) fn new() -> Self {
         Cache(RefCell::default())
     }
 
-    /// What is known under the key, else what `make` gives.
-    pub(super) fn get(&self, key: Key, make: impl FnOnce() -> T) -> Rc<T> {
+    /// What is known under the key, else what `make` gives, together with the values of the key.
+    pub(super) fn get(&self, key: Key, make: impl FnOnce() -> (T, Kept)) -> Rc<T> {
         let mut entries = self.0.borrow_mut();
-        if let Some(known) = entries.get(&key) {
+        if let Some((known, _)) = entries.get(&key) {
             return known.clone();
         }
         if entries.len() >= ENTRIES {
             entries.clear();
         }
-        entries.entry(key).or_insert(Rc::new(make())).clone()
+        let (made, kept) = make();
+        let made = Rc::new(made);
+        entries.insert(key, (made.clone(), kept));
+        made
     }
 }
 
