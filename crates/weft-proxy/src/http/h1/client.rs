@@ -71,7 +71,7 @@ impl Connection {
             let head = on_the_wire(head, upgrade);
             encode_request(&head, framing, conn.head_space());
         }
-        let outgoing = Outgoing::new(self.conn.clone(), framing);
+        let outgoing = Outgoing::new(self.conn.clone(), framing, end);
         let pending = Pending { conn: self.conn.clone(), upgrade: upgrade || method == Method::CONNECT, method };
         if end {
             // A failure here is told by `Pending::next`, which alone knows whether the server answered all the same.

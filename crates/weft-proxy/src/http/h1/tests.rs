@@ -476,6 +476,50 @@ fn a_body_is_held_to_its_length() {
     });
 }
 
+/// Requirement: an answer of the proxy's own is complete with its head, and may close the connection.
+#[test]
+fn an_answer_without_a_body_is_complete_with_its_head() {
+    run(async {
+        let (mut peer, mut server) = server().await;
+        for (fields, expected) in [
+            (&[][..], "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"),
+            (&[("connection", "close")][..], "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
+        ] {
+            peer.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            let (_, _, sink) = next(&mut server).await;
+            drop(sink.respond(response(503, fields), true).await.unwrap());
+            expect(&mut peer, expected).await;
+        }
+        assert!(server.next().await.unwrap().is_none());
+        assert_eq!(rest(&mut peer).await, "");
+    });
+}
+
+/// Requirement: after a malformed trailer nothing of what follows is taken for a request.
+#[test]
+fn a_malformed_body_ends_the_connection() {
+    run(async {
+        let (mut peer, mut server) = server().await;
+        peer.write_all(
+            b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx\r\n\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        let (_, mut source, sink) = next(&mut server).await;
+        assert!(matches!(source.frame().await, Err(Broken::Malformed { status: 400, .. })));
+        drop(sink.respond(response(400, &[]), true).await.unwrap());
+        let reading = async {
+            let expected = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            expect(&mut peer, expected).await;
+            peer.shutdown().await.unwrap();
+            rest(&mut peer).await
+        };
+        let (ended, rest) = tokio::join!(server.next(), reading);
+        assert!(ended.unwrap().is_none());
+        assert_eq!(rest, "");
+    });
+}
+
 /// Requirement: winding down ends the connection after the response, and says so in it.
 #[test]
 fn winding_down_closes_after_the_response() {
