@@ -45,14 +45,6 @@ impl Connection {
         idle && conn.poll_read_head(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    /// Resolves when an idle connection is of no more use: the server closed it or spoke out of turn.
-    pub(crate) async fn closed(&self) {
-        if self.is_reusable() {
-            // Whatever comes while idle, be it bytes, FIN or a reset, ends the use of it.
-            let _ = poll_fn(|cx| self.conn.borrow_mut().poll_read_head(cx)).await;
-        }
-    }
-
     /// Sends a request; `end`: it has no body. With a body, the head leaves with the first data, or when the reply is awaited.
     pub(crate) async fn send(self, mut head: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
         let framing = match request_body(&mut head, end) {

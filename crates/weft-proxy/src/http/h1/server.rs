@@ -245,6 +245,16 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// Inside an exchange, what the client has got must not look whole.
+    fn drop(&mut self) {
+        let mut conn = self.conn.borrow_mut();
+        if matches!(conn.leaving, Leaving::Owed | Leaving::Body) {
+            conn.reset();
+        }
+    }
+}
+
 /// Where the response to one request goes. Dropped without a response, it closes the connection.
 pub(crate) struct Sink {
     conn: Shared,
