@@ -63,6 +63,8 @@ where
             () = &mut stopped => {
                 server.wind_down();
                 handling.await;
+                // Closes so that what the client still sends does not reset the answer on its way.
+                let _ = server.next().await;
                 return Ok(());
             }
         }
