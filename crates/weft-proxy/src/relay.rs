@@ -145,3 +145,96 @@ impl Half {
 
 const SMALLEST: usize = 4 << 10;
 const LARGEST: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    fn talk<F: Future<Output = ()>>(conversation: F) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            tokio::time::timeout(Duration::from_secs(60), conversation).await.expect("the conversation ends");
+        });
+    }
+
+    async fn sockets() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = listener.local_addr().expect("address");
+        let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (connected.expect("connect"), accepted.expect("accept").0)
+    }
+
+    async fn relayed() -> (TcpStream, TcpStream, JoinHandle<Carried>) {
+        let ((client, near), (far, server)) = (sockets().await, sockets().await);
+        let relay = tokio::task::spawn_local(async move { run(Io::new(near), Io::new(far), |_, _| {}).await });
+        (client, server, relay)
+    }
+
+    /// Requirement: a side that has finished sending can still receive; the relay ends when both have finished, and has counted every byte.
+    #[test]
+    fn a_half_close_is_passed_on() {
+        talk(async {
+            let (mut client, mut server, relay) = relayed().await;
+            client.write_all(b"request").await.expect("written");
+            client.shutdown().await.expect("half closed");
+            let mut said = String::new();
+            server.read_to_string(&mut said).await.expect("the client's end arrives");
+            assert_eq!(said, "request");
+            server.write_all(b"late answer").await.expect("written");
+            drop(server);
+            let mut said = String::new();
+            client.read_to_string(&mut said).await.expect("answer");
+            assert_eq!(said, "late answer");
+            let carried = relay.await.expect("relay");
+            assert_eq!((carried.up, carried.down), (7, 11));
+            assert!(matches!(carried.end, End::Complete));
+        });
+    }
+
+    /// Requirement: a reset on one side is a reset on the other, not a clean end, and the relay says whose fault it was.
+    #[test]
+    fn a_reset_is_passed_on() {
+        talk(async {
+            let (mut client, mut server, relay) = relayed().await;
+            server.write_all(b"part").await.expect("written");
+            let mut part = [0; 4];
+            client.read_exact(&mut part).await.expect("part");
+            Io::new(server).abort();
+            let error = client.read(&mut part).await.expect_err("no clean end");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            assert!(matches!(relay.await.expect("relay").end, End::ServerBroke(_)));
+        });
+    }
+
+    /// Requirement: large transfers arrive whole both ways at once.
+    #[test]
+    fn large_transfers_arrive_whole() {
+        const TOTAL: usize = 8 << 20;
+        talk(async {
+            let (client, server, relay) = relayed().await;
+            let sides = [client, server].map(|stream| {
+                tokio::task::spawn_local(async move {
+                    let (mut reading, mut writing) = stream.into_split();
+                    let send = async move {
+                        writing.write_all(&vec![1; TOTAL]).await.expect("written");
+                        writing.shutdown().await.expect("end");
+                    };
+                    let mut all = Vec::new();
+                    let (read, ()) = tokio::join!(reading.read_to_end(&mut all), send);
+                    read.expect("read")
+                })
+            });
+            for side in sides {
+                assert_eq!(side.await.expect("side"), TOTAL);
+            }
+            let carried = relay.await.expect("relay");
+            assert_eq!((carried.up, carried.down), (TOTAL as u64, TOTAL as u64));
+        });
+    }
+}

@@ -99,3 +99,74 @@ fn parse(value: &HeaderValue) -> Option<Original> {
 fn is_http1(version: Version) -> bool {
     matches!(version, Version::HTTP_10 | Version::HTTP_11)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(version: Version, target: &str, host: Option<&str>) -> Request<()> {
+        let builder = Request::builder().version(version).uri(target).header(TRANSFER_ENCODING, "chunked");
+        host.into_iter().fold(builder, |builder, host| builder.header(HOST, host)).body(()).expect("request")
+    }
+
+    /// Requirement: what is carried comes out as it went in, but for the framing of the connection, and is marked with its version on the way.
+    #[test]
+    fn a_carried_request_is_restored() {
+        for (version, target, host, carried, named, restored_host) in [
+            (Version::HTTP_11, "/a?b", "api:80", "http://api:80/a?b", "HTTP/1.1", "api:80"),
+            (Version::HTTP_10, "/", "api", "http://api/", "HTTP/1.0", "api"),
+            (Version::HTTP_11, "http://api/a", "other", "http://api/a", "HTTP/1.1; absolute-form", "api"),
+            (Version::HTTP_10, "http://api/a", "api", "http://api/a", "HTTP/1.0; absolute-form", "api"),
+        ] {
+            let mut message = request(version, target, Some(host));
+            assert_eq!(carry(&mut message), Ok(version));
+            assert_eq!((message.uri().to_string().as_str(), message.version()), (carried, Version::HTTP_2));
+            assert_eq!(message.headers()[HEADER], named);
+            assert!(!message.headers().contains_key(TRANSFER_ENCODING));
+            assert_eq!(restore(&mut message), Ok(Some(version)));
+            assert_eq!((message.uri().to_string().as_str(), message.version()), (target, version));
+            assert_eq!(message.headers()[HOST], restored_host);
+            assert!(!message.headers().contains_key(HEADER));
+        }
+    }
+
+    /// Requirement: a request that names no host cannot be carried, and a mark that names no version of HTTP/1 is refused.
+    #[test]
+    fn what_cannot_be_carried_is_said() {
+        assert!(carry(&mut request(Version::HTTP_10, "/", None)).is_err());
+        assert!(carry(&mut request(Version::HTTP_11, "/", Some("a b"))).is_err());
+        let mut odd = Request::builder().version(Version::HTTP_2).uri("http://api/").header(HEADER, "HTTP/3").body(()).expect("request");
+        assert!(restore(&mut odd).is_err());
+        let mut plain = Request::builder().version(Version::HTTP_2).uri("http://api/").body(()).expect("request");
+        assert_eq!(restore(&mut plain), Ok(None));
+        assert_eq!(plain.version(), Version::HTTP_2);
+    }
+
+    /// Requirement: upgrades and CONNECT travel as HTTP/1; HTTP/2 is not carried again.
+    #[test]
+    fn only_plain_http1_is_carried() {
+        assert!(can_carry(&request(Version::HTTP_11, "/", Some("api"))));
+        assert!(!can_carry(&request(Version::HTTP_2, "http://api/", None)));
+        let upgrade = Request::get("/").header(UPGRADE, "websocket").body(()).expect("request");
+        assert!(!can_carry(&upgrade));
+        assert!(!can_carry(&Request::connect("api:80").body(()).expect("request")));
+    }
+
+    /// Requirement: the response has the version of the server's application again, or of the request if nobody says.
+    #[test]
+    fn a_response_gets_its_version_back() {
+        for (applications, requested, seen) in
+            [(Version::HTTP_10, Version::HTTP_11, Version::HTTP_10), (Version::HTTP_11, Version::HTTP_11, Version::HTTP_11)]
+        {
+            let mut response = Response::builder().version(applications).body(()).expect("response");
+            carry_back(&mut response);
+            assert_eq!(response.version(), Version::HTTP_2);
+            uncarry(&mut response, requested);
+            assert_eq!(response.version(), seen);
+            assert!(response.headers().is_empty());
+        }
+        let mut silent = Response::builder().version(Version::HTTP_2).body(()).expect("response");
+        uncarry(&mut silent, Version::HTTP_10);
+        assert_eq!(silent.version(), Version::HTTP_10);
+    }
+}

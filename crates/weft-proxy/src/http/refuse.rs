@@ -97,3 +97,57 @@ pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status"
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const PROXY_ERROR: HeaderName = HeaderName::from_static("l5d-proxy-error");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("l5d-proxy-connection");
+
+#[cfg(test)]
+mod tests {
+    use weft_core::outcome::{Blame, Cause, Retry, Stage};
+
+    use super::*;
+
+    fn refusal(cause: Cause, reason: &'static str) -> Refusal {
+        Refusal::new(Stage::Route, Blame::Policy, Retry::Safe, cause, reason)
+    }
+
+    /// Requirement: each client is answered in its own terms, an HTTP client by status and a gRPC client by code in HTTP 200, with the same
+    /// words; the connection of an HTTP/1 client is closed where the cause says so.
+    #[test]
+    fn each_client_is_answered_in_its_own_terms() {
+        let http1 = Asked { version: Version::HTTP_11, grpc: false };
+        let said = response(&refusal(Cause::FailFast, "no endpoint is ready"), http1, true);
+        assert_eq!((said.status().as_u16(), said.version()), (504, Version::HTTP_11));
+        let field = |name: &str| said.headers()[name].to_str().expect("text");
+        assert_eq!([field("content-length"), field("l5d-proxy-error")], ["0", "no endpoint is ready"]);
+        assert_eq!([field("l5d-proxy-connection"), field("connection")], ["close", "close"]);
+
+        let denied = response(&refusal(Cause::Unauthorized, "no"), http1, false);
+        assert_eq!(denied.status(), 403);
+        assert_eq!(denied.headers().len(), 1, "only content-length: {denied:?}");
+
+        let grpc = Asked { version: Version::HTTP_2, grpc: true };
+        let said = response(&refusal(Cause::LoadShed, "100% full\nbusy é"), grpc, true);
+        assert_eq!(said.status(), 200);
+        assert_eq!(
+            (&said.headers()["grpc-status"], &said.headers()["content-type"]),
+            (&"14".parse().expect("value"), &"application/grpc".parse().expect("value"))
+        );
+        assert_eq!(said.headers()["grpc-message"], "100%25 full%0Abusy %C3%A9");
+        assert_eq!(said.headers()["l5d-proxy-error"], "100% full?busy ?");
+        assert!(!said.headers().contains_key(CONNECTION), "HTTP/2 has no such header");
+    }
+
+    /// Requirement: gRPC is HTTP/2 with a content type of that name or one derived from it; grpc-web is not.
+    #[test]
+    fn grpc_is_recognised() {
+        for (version, kind, grpc) in [
+            (Version::HTTP_2, "application/grpc", true),
+            (Version::HTTP_2, "application/grpc+proto", true),
+            (Version::HTTP_2, "application/grpc; charset=utf-8", true),
+            (Version::HTTP_2, "application/grpc-web", false),
+            (Version::HTTP_2, "text/plain", false),
+            (Version::HTTP_11, "application/grpc", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            assert_eq!(Asked::of(version, &headers).grpc, grpc, "{version:?} {kind}");
+        }
+    }
+}

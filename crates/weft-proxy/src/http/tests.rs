@@ -1,1 +1,148 @@
+//! Conversations over loopback sockets: a client, a proxy that only runs the exchange, and an application.
 
+mod bodies;
+mod ends;
+mod versions;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{LocalSet, spawn_local};
+
+use super::exchange::{self, Done, Failed, Observe};
+use super::h2::client::{self, Connection};
+use super::refuse::Asked;
+use super::{Broken, Frame, Outgoing, Pending, Reply, Sink, Source, Upstream, h2, refuse};
+use crate::io::Io;
+
+struct Blind;
+
+impl Observe for Blind {}
+
+/// Runs a conversation on one thread, as a worker does.
+fn talk<F: Future<Output = ()>>(conversation: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(Duration::from_secs(60), conversation).await.expect("the conversation ends");
+    });
+}
+
+/// Both ends of one loopback connection.
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (connected.expect("connect"), accepted.expect("accept").0)
+}
+
+/// An HTTP/2 server with this handler and a connection to it. Sending true tells the server to stop.
+async fn server<H, F>(handler: H) -> (Connection, watch::Sender<bool>)
+where
+    H: Fn(Request<()>, Source, Sink) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let (near, far) = sockets().await;
+    let (stop, stopping) = watch::channel(false);
+    spawn_local(async move {
+        let _ = h2::server::serve(Io::new(far), None, stopping, handler).await;
+    });
+    (client::connect(Io::new(near), None).await.expect("connection"), stop)
+}
+
+/// A proxy in front of an upstream. What each exchange came to is sent to `ended`.
+async fn proxy(upstream: Connection, ended: tokio::sync::mpsc::UnboundedSender<Result<Done, String>>) -> (Connection, watch::Sender<bool>) {
+    let ended = Rc::new(ended);
+    server(move |request, source, sink| {
+        let (upstream, ended) = (upstream.clone(), ended.clone());
+        async move {
+            let asked = Asked::of(request.version(), request.headers());
+            let done = pass(request, source, sink, Upstream::H2(upstream), asked).await;
+            let _ = ended.send(done);
+        }
+    })
+    .await
+}
+
+async fn pass(request: Request<()>, source: Source, sink: Sink, upstream: Upstream, asked: Asked) -> Result<Done, String> {
+    match exchange::run(request, source, sink, upstream, &mut Blind).await {
+        Ok(done) => Ok(done),
+        Err(Failed::Unanswered(unanswered)) => {
+            let refusal = unanswered.refusal;
+            let _ = refuse::send(unanswered.sink, &refusal, asked, true).await;
+            Err(format!("refused {:?} {refusal}", refusal.retry))
+        }
+        Err(Failed::BrokenOff { status, refusal }) => Err(format!("broken off {status:?} {refusal}")),
+        Err(Failed::ClientGone { why, .. }) => Err(format!("client gone {why}")),
+    }
+}
+
+type Ended = tokio::sync::mpsc::UnboundedReceiver<Result<Done, String>>;
+
+/// A client's connection through a proxy to an application with this handler.
+async fn through<H, F>(application: H) -> (Connection, Ended)
+where
+    H: Fn(Request<()>, Source, Sink) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let (upstream, upstream_stop) = server(application).await;
+    let (ended, endings) = tokio::sync::mpsc::unbounded_channel();
+    let (connection, stop) = proxy(upstream, ended).await;
+    // Servers stop when they lose their sender; these live as long as the test's runtime.
+    spawn_local(async move {
+        let _servers = (upstream_stop, stop);
+        std::future::pending::<()>().await;
+    });
+    (connection, endings)
+}
+
+async fn ask(connection: &Connection, request: http::request::Builder, end: bool) -> (Outgoing, Pending) {
+    let request = request.body(()).expect("request");
+    Upstream::H2(connection.clone()).send(request, end).await.map_err(|unsent| unsent.why).expect("sent")
+}
+
+fn post() -> http::request::Builder {
+    Request::post("http://api.default/echo")
+}
+
+async fn answer(pending: &mut Pending) -> Result<(Response<()>, Source), Broken> {
+    match pending.next().await? {
+        Reply::Final(head, body) => Ok((head, body)),
+        Reply::Informational(head) => panic!("unexpected {head:?}"),
+        Reply::Upgraded(head, _) => panic!("unexpected {head:?}"),
+    }
+}
+
+async fn read(source: &mut Source) -> Result<(Vec<u8>, HeaderMap), Broken> {
+    let mut all = Vec::new();
+    while let Some(frame) = source.frame().await? {
+        match frame {
+            Frame::Data(data) => all.extend_from_slice(&data),
+            Frame::Trailers(trailers) => return Ok((all, trailers)),
+        }
+    }
+    Ok((all, HeaderMap::new()))
+}
+
+/// Sends back what comes, piece by piece, trailers too.
+async fn echo(_: Request<()>, mut source: Source, sink: Sink) {
+    let mut outgoing = sink.respond(Response::new(()), false).await.expect("head");
+    loop {
+        match source.frame().await.expect("frame") {
+            Some(Frame::Data(data)) => outgoing.data(data).await.expect("data"),
+            Some(Frame::Trailers(trailers)) => return outgoing.trailers(trailers).await.expect("trailers"),
+            None => return outgoing.finish().await.expect("end"),
+        }
+    }
+}
+
+fn grpc_status(code: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(refuse::GRPC_STATUS, HeaderValue::from_static(code))])
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}

@@ -1,0 +1,174 @@
+//! How exchanges end before their time, on either side, and what the other side is told.
+
+use ::h2::Reason;
+
+use super::*;
+
+/// Requirement: a client's reset reaches the application with the same code, before and after the request is complete.
+#[test]
+fn a_clients_reset_reaches_the_application_with_its_code() {
+    for complete in [false, true] {
+        talk(async move {
+            let (saw, mut seen) = tokio::sync::mpsc::unbounded_channel();
+            let (connection, mut ended) = through(move |_: Request<()>, _: Source, mut sink: Sink| {
+                let saw = saw.clone();
+                async move {
+                    let _ = saw.send(None);
+                    let _ = saw.send(Some(sink.closed().await.code()));
+                }
+            })
+            .await;
+            let (outgoing, pending) = ask(&connection, post(), complete).await;
+            assert_eq!(seen.recv().await, Some(None), "the request has arrived");
+            outgoing.abort(&Broken::Reset(Reason::ENHANCE_YOUR_CALM));
+            drop(pending);
+            assert_eq!(seen.recv().await, Some(Some(Reason::ENHANCE_YOUR_CALM)), "complete: {complete}");
+            assert!(ended.recv().await.expect("ended").expect_err("failed").starts_with("client gone"));
+        });
+    }
+}
+
+/// Requirement: nobody has to say anything: an exchange whose client half is dropped is cancelled at the application.
+#[test]
+fn a_dropped_request_is_cancelled() {
+    talk(async {
+        let (saw, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let (connection, _ended) = through(move |_: Request<()>, _: Source, sink: Sink| {
+            let saw = saw.clone();
+            async move {
+                let mut outgoing = sink.respond(Response::new(()), false).await.expect("head");
+                let _ = saw.send(outgoing.closed().await.code());
+            }
+        })
+        .await;
+        let (outgoing, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
+        let (_, body) = answer(&mut pending).await.expect("answer");
+        assert_eq!(connection.streams(), 1);
+        drop((outgoing, pending, body));
+        assert_eq!(connection.streams(), 0);
+        assert_eq!(seen.recv().await, Some(Reason::CANCEL));
+    });
+}
+
+/// Requirement: an application's reset reaches an HTTP/2 client with the same code, before and inside the body.
+#[test]
+fn an_applications_reset_reaches_the_client_with_its_code() {
+    talk(async {
+        let (connection, mut ended) = through(async |request: Request<()>, _: Source, sink: Sink| {
+            let why = Broken::Reset(Reason::INTERNAL_ERROR);
+            if request.uri().path() == "/before" {
+                return sink.abort(&why);
+            }
+            let mut outgoing = sink.respond(Response::new(()), false).await.expect("head");
+            outgoing.data(bytes("part")).await.expect("data");
+            outgoing.abort(&why);
+        })
+        .await;
+        let (_, mut pending) = ask(&connection, Request::get("http://api/before"), true).await;
+        assert!(matches!(answer(&mut pending).await, Err(Broken::Reset(Reason::INTERNAL_ERROR))));
+        assert!(ended.recv().await.expect("ended").expect_err("failed").starts_with("broken off None"));
+        let (_, mut pending) = ask(&connection, Request::get("http://api/inside"), true).await;
+        let broken = match answer(&mut pending).await {
+            Ok((_, mut body)) => read(&mut body).await.map(|_| ()),
+            Err(why) => Err(why),
+        };
+        assert!(matches!(broken, Err(Broken::Reset(Reason::INTERNAL_ERROR))), "{broken:?}");
+        assert!(ended.recv().await.expect("ended").expect_err("failed").starts_with("broken off"));
+    });
+}
+
+/// Requirement: a server that stops finishes what it has and takes nothing new; the request it did not take comes back unsent and whole.
+#[test]
+fn a_stopping_server_loses_no_request() {
+    talk(async {
+        let (mut connection, stop) = server(echo).await;
+        let (outgoing, mut pending) = ask(&connection, post(), false).await;
+        let (_, mut body) = answer(&mut pending).await.expect("answer");
+        stop.send(true).expect("server");
+        while connection.is_open() {
+            tokio::task::yield_now().await;
+        }
+        let request = Request::get("http://api/second").body(()).expect("request");
+        let Err(unsent) = connection.clone().send(request, true).await else { panic!("sent after GOAWAY") };
+        assert_eq!(unsent.request.uri(), "http://api/second");
+        outgoing.last(bytes("finished")).await.expect("data");
+        assert_eq!(read(&mut body).await.expect("body").0, b"finished");
+    });
+}
+
+/// Requirement: a request that a server refuses before acting on it is known as safe to send again; a client that is told of it sees 502.
+#[test]
+fn a_refused_stream_is_safe_to_retry() {
+    talk(async {
+        let (upstream, _stop) = server(async |_: Request<()>, _: Source, sink: Sink| sink.abort(&Broken::Refused)).await;
+        let (ended, mut endings) = tokio::sync::mpsc::unbounded_channel();
+        let (connection, _stop_proxy) = proxy(upstream, ended).await;
+        let (_, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
+        let (head, _) = answer(&mut pending).await.expect("answer");
+        assert_eq!(head.status(), 502);
+        assert!(endings.recv().await.expect("ended").expect_err("failed").starts_with("refused Safe"));
+    });
+}
+
+/// Requirement: a server that goes away before it answers is a 502, for gRPC status 14 in HTTP 200; inside a gRPC answer it is trailers
+/// with status 14, inside any other a reset.
+#[test]
+fn a_lost_server_is_told_in_the_clients_words() {
+    for (inside, grpc) in [(false, false), (false, true), (true, false), (true, true)] {
+        talk(async move {
+            let (near, far) = sockets().await;
+            let (go, gone) = tokio::sync::oneshot::channel::<()>();
+            spawn_local(async move {
+                let mut raw = ::h2::server::handshake(far).await.expect("handshake");
+                let (request, mut respond) = raw.accept().await.expect("request").expect("request");
+                let mut response = Response::new(());
+                if let Some(kind) = request.headers().get("content-type") {
+                    response.headers_mut().insert("content-type", kind.clone());
+                }
+                if inside {
+                    let mut send = respond.send_response(response, false).expect("head");
+                    send.send_data(bytes("part"), false).expect("data");
+                    // Drives the connection until the client has seen the part.
+                    tokio::select! {
+                        _ = raw.accept() => panic!("one request only"),
+                        _ = gone => {}
+                    }
+                }
+            });
+            let upstream = client::connect(Io::new(near), None).await.expect("connection");
+            let (ended, mut endings) = tokio::sync::mpsc::unbounded_channel();
+            let (connection, _stop) = proxy(upstream, ended).await;
+            let kind = if grpc { "application/grpc+proto" } else { "text/plain" };
+            let (_, mut pending) = ask(&connection, post().header("content-type", kind), true).await;
+            let (head, mut body) = answer(&mut pending).await.expect("answer");
+            if inside {
+                assert!(matches!(body.frame().await, Ok(Some(Frame::Data(part))) if part == "part"));
+                go.send(()).expect("server");
+            }
+            match (inside, grpc) {
+                (false, false) => {
+                    assert_eq!((head.status().as_u16(), &head.headers()["content-length"]), (502, &"0".parse().expect("value")))
+                }
+                (false, true) => {
+                    assert_eq!((head.status().as_u16(), &head.headers()[refuse::GRPC_STATUS]), (200, &"14".parse().expect("value")))
+                }
+                (true, true) => assert_eq!(read(&mut body).await.expect("body").1[refuse::GRPC_STATUS], "14"),
+                (true, false) => assert!(matches!(read(&mut body).await, Err(Broken::Reset(_)))),
+            }
+            assert!(endings.recv().await.expect("ended").is_err());
+        });
+    }
+}
+
+/// Requirement: a peer that answers no pings is given up, and requests on its connection fail.
+#[test]
+fn a_silent_peer_is_given_up() {
+    talk(async {
+        let (near, _far) = sockets().await;
+        let quick = h2::KeepAlive { interval: Duration::from_millis(20), timeout: Duration::from_millis(20) };
+        let mut connection = client::connect(Io::new(near), Some(quick)).await.expect("connection");
+        let (_, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
+        assert!(answer(&mut pending).await.is_err());
+        assert!(!connection.is_open());
+    });
+}
