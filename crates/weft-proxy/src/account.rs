@@ -431,6 +431,7 @@ impl Route {
 }
 
 /// One connection. Counts its close when dropped.
+#[derive(Debug)]
 pub(crate) struct Connection {
     open: Gauge,
     read: Counter,

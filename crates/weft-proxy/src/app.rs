@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, Direction};
 use crate::admin::{self, Admin, LogLevel};
 use crate::control::backoff::Backoff;
 use crate::control::connect::{Proof, Target, channel};
@@ -113,7 +113,7 @@ fn worker(parts: Parts) -> Result<(), String> {
     runtime.block_on(LocalSet::new().run_until(async move {
         let Parts { settings, view, mesh, registry, stopping, inbound, outbound, limit } = parts;
         let drain = Drain::new(stopping);
-        let accounts = Accounts::new(registry.shard());
+        let accounts = Accounts::new(&registry, clock::now);
         let worker = Rc::new(Worker::new(settings.clone(), view, mesh, accounts, drain.clone(), random()));
         let options = socket::Options {
             mark: None,
@@ -126,9 +126,9 @@ fn worker(parts: Parts) -> Result<(), String> {
         tokio::task::spawn_local(accept::run(inbound, options, limit, drain.clone(), move |accepted| {
             let worker = to.clone();
             async move {
-                let peer = accepted.peer;
+                let (peer, original) = (accepted.peer, accepted.original);
                 if let Err(refusal) = inbound::serve(accepted, worker.clone()).await {
-                    worker.accounts.inbound_refused(peer, &refusal);
+                    worker.accounts.stream_refused(Direction::Inbound, peer, original, &refusal);
                 }
             }
         }));
@@ -138,7 +138,7 @@ fn worker(parts: Parts) -> Result<(), String> {
             async move {
                 let (peer, original) = (accepted.peer, accepted.original);
                 if let Err(refusal) = outbound::serve(accepted, worker.clone()).await {
-                    worker.accounts.outbound_refused(peer, original, &refusal);
+                    worker.accounts.stream_refused(Direction::Outbound, peer, original, &refusal);
                 }
             }
         }));

@@ -15,6 +15,7 @@ use weft_core::model::{Endpoint, ServerIdentity};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::transport_header::{SessionProtocol, TransportHeader};
 
+use crate::account::Direction;
 use crate::clock;
 use crate::http::h2::KeepAlive;
 use crate::http::{Upstream, Version, h1, h2};
@@ -26,6 +27,7 @@ use crate::worker::Worker;
 /// How connections of one direction are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
+    pub(crate) direction: Direction,
     pub(crate) options: socket::Options,
     pub(crate) timeout: Duration,
     /// How long an idle HTTP/1 connection is kept.
@@ -155,10 +157,15 @@ impl Peer {
             None => self.dial(self.endpoint.addr).await.map(Io::new),
         };
         match opened {
-            Ok(_) => self.failures.set(0),
-            Err(_) => self.failures.set(self.failures.get().saturating_add(1)),
+            Ok(io) => {
+                self.failures.set(0);
+                Ok(io.counted(worker.accounts.connected(self.way.direction, &self.endpoint)))
+            }
+            Err(refusal) => {
+                self.failures.set(self.failures.get().saturating_add(1));
+                Err(refusal)
+            }
         }
-        opened
     }
 
     async fn open_meshed(&self, identity: &ServerIdentity, session: Session, worker: &Worker) -> Result<Io, Refusal> {

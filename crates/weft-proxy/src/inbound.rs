@@ -13,7 +13,7 @@ use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::{policy, route};
 
 use crate::accept::Accepted;
-use crate::account::Record;
+use crate::account::{Arrival, Direction, Record};
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::KeepAlive;
 use crate::http::refuse::Asked;
@@ -31,14 +31,14 @@ const CLIENT_ID: HeaderName = HeaderName::from_static("l5d-client-id");
 /// An inbound connection whose client is known.
 struct Inbound {
     worker: Rc<Worker>,
-    from: transport::From,
+    from: Arrival,
     /// Each request loads the policy then in force.
     port: Rc<Live<Arc<InboundPolicy>>>,
 }
 
 /// Serves one connection to this workload.
 pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), Refusal> {
-    let Arrived { io, from, opaque } = transport::open(accepted, &worker).await?;
+    let Arrived { io, arrival: from, opaque } = transport::open(accepted, &worker).await?;
     let port = worker.port(from.target.port());
     let policy = port.load();
     let connection = Rc::new(Inbound { worker, from, port });
@@ -66,7 +66,7 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
 async fn exchange(connection: Rc<Inbound>, mut request: Request<()>, source: Source, sink: Sink) {
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
-    let mut record = worker.accounts.inbound_http(&connection.from, &request);
+    let mut record = worker.accounts.inbound(&connection.from, &request);
     let policy = connection.port.load();
     let meshed = connection.from.client != Client::Plaintext;
     match admit(&connection, &policy, &mut request, &mut record) {
@@ -88,16 +88,16 @@ fn admit<'a>(
 ) -> Result<Answering<'a>, Stopped> {
     let from = &connection.from;
     let carried = trust_only_the_mesh(from, request)?;
-    let permit = policy::http(policy, &from.client, from.peer.ip(), request).inspect_err(|denied| record.denied(denied))?;
+    let permit = policy::http(policy, &from.client, from.remote.ip(), request).inspect_err(|denied| record.denied(denied))?;
+    record.permitted(&permit);
     let routed = route::inbound(permit);
-    record.admitted(&routed);
     route::apply_request(routed.filters, routed.matched, request, || connection.worker.random())?;
     Ok(Answering { filters: [routed.filters, &[]], carried })
 }
 
 /// Takes headers that only a proxy may set from proxies only: the carried version, and who the client is. Returns whether the request
 /// was HTTP/1 before the client's proxy carried it.
-fn trust_only_the_mesh(from: &transport::From, request: &mut Request<()>) -> Result<bool, Refusal> {
+fn trust_only_the_mesh(from: &Arrival, request: &mut Request<()>) -> Result<bool, Refusal> {
     request.headers_mut().remove(CLIENT_ID);
     let carried = match &from.client {
         Client::Plaintext => {
@@ -118,29 +118,21 @@ fn trust_only_the_mesh(from: &transport::From, request: &mut Request<()>) -> Res
 /// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.
 async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> Result<(), Refusal> {
     let Inbound { worker, from, port } = connection;
-    let mut account = worker.accounts.inbound_stream(from);
-    let permit = policy::stream(policy, &from.client, from.peer.ip()).inspect_err(|denied| account.denied(denied))?;
-    account.admitted(&route::inbound(permit));
+    let permit = policy::stream(policy, &from.client, from.remote.ip()).inspect_err(|denied| worker.accounts.stream_denied(from, denied))?;
+    worker.accounts.stream_permitted(from, &permit);
     let application = Target::One(worker.application(from.target));
-    let (upstream, _, _in_flight) = send::stream(worker, &application).await?;
-    let relayed = relay::run(io, upstream, |way, bytes| account.moved(way, bytes));
+    let (upstream, _in_flight) = send::stream(worker, &application).await?;
     tokio::select! {
-        carried = relayed => {
-            account.ended(&carried);
-            Ok(())
-        }
-        refusal = revoked(port, from) => {
-            account.terminated();
-            Err(refusal)
-        }
+        _ = relay::run(io, upstream, |_, _| {}) => Ok(()),
+        refusal = revoked(port, from) => Err(refusal),
     }
 }
 
 /// Resolves when a change of policy takes the permission away.
-async fn revoked(port: &Live<Arc<InboundPolicy>>, from: &transport::From) -> Refusal {
+async fn revoked(port: &Live<Arc<InboundPolicy>>, from: &Arrival) -> Refusal {
     loop {
         let changed = port.changed();
-        if let Err(denied) = policy::stream(&port.load(), &from.client, from.peer.ip()) {
+        if let Err(denied) = policy::stream(&port.load(), &from.client, from.remote.ip()) {
             return denied.into();
         }
         changed.await;

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
+use crate::account::Connection;
+
 /// A TCP stream with bytes in front of it that were read already.
 #[derive(Debug)]
 pub(crate) struct Prefixed {
@@ -34,6 +36,8 @@ pub(crate) struct Io {
     /// Read before the rest of the stream: what detection took out of a TLS stream.
     prefix: Bytes,
     stream: Stream,
+    /// Told of every byte, and of the end by being dropped.
+    counted: Option<Connection>,
 }
 
 #[derive(Debug)]
@@ -50,15 +54,26 @@ impl Io {
     }
 
     pub(crate) fn plain(stream: Prefixed) -> Self {
-        Io { prefix: Bytes::new(), stream: Stream::Plain(stream) }
+        Io::over(Stream::Plain(stream))
     }
 
     pub(crate) fn server_tls(stream: server::TlsStream<Prefixed>) -> Self {
-        Io { prefix: Bytes::new(), stream: Stream::ServerTls(Box::new(stream)) }
+        Io::over(Stream::ServerTls(Box::new(stream)))
     }
 
     pub(crate) fn client_tls(stream: client::TlsStream<Prefixed>) -> Self {
-        Io { prefix: Bytes::new(), stream: Stream::ClientTls(Box::new(stream)) }
+        Io::over(Stream::ClientTls(Box::new(stream)))
+    }
+
+    fn over(stream: Stream) -> Self {
+        Io { prefix: Bytes::new(), stream, counted: None }
+    }
+
+    /// From now on the bytes and the end of this stream are counted.
+    pub(crate) fn counted(mut self, connection: Connection) -> Self {
+        connection.read(self.prefix.len());
+        self.counted = Some(connection);
+        self
     }
 
     /// Puts bytes that were read for detection back in front of the stream.
@@ -69,6 +84,12 @@ impl Io {
             self.prefix = [prefix, std::mem::take(&mut self.prefix)].concat().into();
         }
         self
+    }
+
+    fn count(&self, wrote: &Poll<io::Result<usize>>) {
+        if let (Some(counted), Poll::Ready(Ok(bytes))) = (&self.counted, wrote) {
+            counted.wrote(*bytes);
+        }
     }
 
     fn tcp(&self) -> &TcpStream {
@@ -135,17 +156,26 @@ impl AsyncRead for Io {
             take(&mut self.prefix, buf);
             return Poll::Ready(Ok(()));
         }
-        on_stream!(self, stream => Pin::new(stream).poll_read(cx, buf))
+        let before = buf.filled().len();
+        let read = on_stream!(self, stream => Pin::new(stream).poll_read(cx, buf));
+        if let Some(counted) = &self.counted {
+            counted.read(buf.filled().len() - before);
+        }
+        read
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        on_stream!(self, stream => Pin::new(stream).poll_write(cx, buf))
+        let wrote = on_stream!(self, stream => Pin::new(stream).poll_write(cx, buf));
+        self.count(&wrote);
+        wrote
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        let wrote = on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs));
+        self.count(&wrote);
+        wrote
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -11,10 +11,10 @@ use http::Request;
 use weft_core::detect::Kind;
 use weft_core::model::{Backend, BackendKind, Distribution, Endpoint, Filter, OpaqueVerdict, OutboundHttp, OutboundProtocol};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
-use weft_core::route;
+use weft_core::route::{self, Matched};
 
 use crate::accept::Accepted;
-use crate::account::Record;
+use crate::account::{Direction, Peer, Record, Tls};
 use crate::control::view::Discovery;
 use crate::http::answer::{self, Stopped};
 use crate::http::refuse::Asked;
@@ -28,7 +28,6 @@ use crate::{detect, discover, relay};
 /// A connection of the local application, and what is known of where it was meant to go.
 struct Outbound {
     worker: Rc<Worker>,
-    peer: SocketAddr,
     original: SocketAddr,
     /// Each request loads the value then in force.
     destination: Rc<Live<Option<Arc<Discovery>>>>,
@@ -36,13 +35,15 @@ struct Outbound {
 
 /// Serves one connection of the local application.
 pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), Refusal> {
-    let Accepted { stream, peer, original } = accepted;
+    let Accepted { stream, original, .. } = accepted;
     let destination = discover::run(original, &worker).await?;
     let discovery = destination.load();
-    let connection = Rc::new(Outbound { worker, peer, original, destination });
+    let connection = Rc::new(Outbound { worker, original, destination });
+    let account = connection.worker.accounts.connection(Direction::Outbound, Peer::Source, original, Tls::No("loopback"));
+    let io = Io::new(stream).counted(account);
     let (kind, io) = match detection(discovery.as_deref(), &connection.worker) {
-        Some(timeout) => detect::http(Io::new(stream), timeout).await?,
-        None => (Kind::Opaque, Io::new(stream)),
+        Some(timeout) => detect::http(io, timeout).await?,
+        None => (Kind::Opaque, io),
     };
     match kind {
         Kind::Http1 => serve_http(connection, io, Version::H1).await,
@@ -62,7 +63,7 @@ async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Resul
 async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: Source, sink: Sink) {
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
-    let mut record = worker.accounts.outbound_http(connection.peer, connection.original, &request);
+    let mut record = worker.accounts.outbound(connection.original, route::authority(&request), &request);
     let discovery = connection.destination.load();
     match way(&connection, discovery.as_deref(), &mut request, &mut record) {
         Ok(way) => {
@@ -90,12 +91,11 @@ fn way<'a>(
     let Some(http) = discovery.and_then(|discovery| routes(discovery, request.version())) else {
         return Ok(Way { target: connection.straight(discovery), filters: [&[], &[]] });
     };
-    let matched = route::outbound(http, request, route::authority(request)).ok_or_else(no_route)?;
-    let (rule, matched_by) = (matched.rule, matched.matched);
-    record.outbound_route(http, &matched.route.meta);
+    let matched = route::outbound(http, request, route::authority(request));
+    record.routed(&http.parent, matched.as_ref().map(|matched| &matched.route.meta), http.kind);
+    let Matched { rule, matched: matched_by, .. } = matched.ok_or_else(no_route)?;
     route::apply_request(&rule.filters, matched_by, request, || worker.random())?;
     let backend = pick_backend(&rule.backends, worker)?;
-    record.backend(&backend.meta);
     route::apply_request(&backend.filters, matched_by, request, || worker.random())?;
     Ok(Way { target: target(backend, worker), filters: [&rule.filters, &backend.filters] })
 }
@@ -107,10 +107,8 @@ async fn forward_bytes(connection: &Outbound, discovery: Option<&Discovery>, io:
         Some(Discovery::Policy(policy)) => opaque_target(&policy.protocol, worker)?,
         other => connection.straight(other),
     };
-    let (upstream, endpoint, _in_flight) = send::stream(worker, &target).await?;
-    let mut account = worker.accounts.outbound_stream(connection.peer, connection.original, &endpoint);
-    let carried = relay::run(io, upstream, |way, bytes| account.moved(way, bytes)).await;
-    account.ended(&carried);
+    let (upstream, _in_flight) = send::stream(worker, &target).await?;
+    relay::run(io, upstream, |_, _| {}).await;
     Ok(())
 }
 

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Request, Response};
@@ -134,9 +133,10 @@ pub(crate) async fn request(
             }
         };
         let addr = chosen.peer().endpoint.addr;
-        record.endpoint(&chosen.peer().endpoint);
+        record.sent(&chosen.peer().endpoint);
         match attempt(chosen, upstream, request, source, sink, answering, record).await {
             Err(Failed::Unanswered(unanswered)) if tried.len() < ATTEMPTS => {
+                record.attempt_failed(&unanswered.refusal);
                 (request, source, sink) = again(unanswered)?;
                 tried.push(addr);
             }
@@ -181,16 +181,15 @@ async fn attempt(
 }
 
 /// A connection for bytes to whichever peer takes one.
-pub(crate) async fn stream(worker: &Worker, target: &Target) -> Result<(Io, Arc<Endpoint>, StreamInFlight), Refusal> {
+pub(crate) async fn stream(worker: &Worker, target: &Target) -> Result<(Io, StreamInFlight), Refusal> {
     let deadline = target.deadline();
     let mut tried = Vec::new();
     loop {
         let mut chosen = target.choose(&tried, deadline, worker).await?;
         match chosen.peer().stream(worker).await {
             Ok(io) => {
-                let endpoint = chosen.peer().endpoint.clone();
                 chosen.answered();
-                return Ok((io, endpoint, StreamInFlight(chosen)));
+                return Ok((io, StreamInFlight(chosen)));
             }
             Err(refusal) => {
                 chosen.unreachable(worker);
@@ -230,11 +229,15 @@ impl Observe for Observer<'_> {
         for filters in self.answering.filters {
             route::apply_response(filters, head.headers_mut());
         }
-        self.record.response(head);
+        self.record.responded(head.status().as_u16());
     }
 
-    fn response_data(&mut self, _bytes: usize) {
-        self.record.first_data();
+    fn request_data(&mut self, bytes: usize) {
+        self.record.request_data(bytes);
+    }
+
+    fn response_data(&mut self, bytes: usize) {
+        self.record.response_data(bytes);
     }
 }
 

@@ -13,6 +13,7 @@ use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::transport_header::{Decoded, TransportHeader};
 
 use crate::accept::Accepted;
+use crate::account::{Arrival, Direction, Peer, Tls};
 use crate::detect;
 use crate::io::{Io, Prefixed};
 use crate::tls;
@@ -21,35 +22,16 @@ use crate::worker::Worker;
 /// An inbound connection of which it is known who sent it and which address of the application it is for.
 pub(crate) struct Arrived {
     pub(crate) io: Io,
-    pub(crate) from: From,
+    pub(crate) arrival: Arrival,
     /// Whether nothing is left to detect: foreign TLS is passed on as bytes, and so is a port that is declared opaque.
     pub(crate) opaque: bool,
-}
-
-/// Who a connection is from, how it came, and which address of the application it is for.
-#[derive(Clone, Debug)]
-pub(crate) struct From {
-    pub(crate) peer: SocketAddr,
-    /// The application.
-    pub(crate) target: SocketAddr,
-    pub(crate) client: Client,
-    pub(crate) tls: Tls,
-}
-
-/// How the connection was protected when it came (label `tls`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Tls {
-    Mesh,
-    /// Not ours; passed on.
-    Foreign(Option<String>),
-    None,
 }
 
 pub(crate) async fn open(accepted: Accepted, worker: &Worker) -> Result<Arrived, Refusal> {
     let direct = accepted.original.port() == worker.settings.inbound_listen.port();
     if !direct && declared_opaque(worker, accepted.original.port()) {
         // The server may speak first: a look for TLS would keep it waiting. Meshed clients come with a transport header instead.
-        return Ok(plain(accepted, Bytes::new(), true, Tls::None));
+        return Ok(plain(accepted, Bytes::new(), true, None, worker));
     }
     let Accepted { mut stream, peer, original } = accepted;
     let mut seen = BytesMut::new();
@@ -63,10 +45,10 @@ pub(crate) async fn open(accepted: Accepted, worker: &Worker) -> Result<Arrived,
     match hello {
         Some(Hello::Sni(Some(name))) if name == worker.settings.identity_local_name.as_str() => terminate(accepted, seen, direct, worker).await,
         _ if direct => Err(refused(Blame::Client, "a connection to the proxy's own port carries neither mesh TLS nor a transport header")),
-        Some(Hello::Sni(sni)) => Ok(plain(accepted, seen, true, Tls::Foreign(sni))),
+        Some(Hello::Sni(sni)) => Ok(plain(accepted, seen, true, Some(sni.as_deref()), worker)),
         // Silent, or ended too early: nothing that is still to come will tell more.
-        None => Ok(plain(accepted, seen, true, Tls::None)),
-        Some(Hello::NotTls | Hello::NeedMore) => Ok(plain(accepted, seen, false, Tls::None)),
+        None => Ok(plain(accepted, seen, true, None, worker)),
+        Some(Hello::NotTls | Hello::NeedMore) => Ok(plain(accepted, seen, false, None, worker)),
     }
 }
 
@@ -94,8 +76,8 @@ async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worke
         return Err(refused(Blame::Client, "the transport header names the proxy's own port"));
     }
     let opaque = declared_opaque(worker, target.port());
-    let from = From { peer: accepted.peer, target, client: terminated.client, tls: Tls::Mesh };
-    Ok(Arrived { io, from, opaque })
+    let arrival = Arrival { remote: accepted.peer, target, client: terminated.client };
+    Ok(Arrived { io: io.counted(worker.accounts.accepted(&arrival)), arrival, opaque })
 }
 
 async fn read_header(io: &mut (impl AsyncRead + Unpin), worker: &Worker) -> Result<(TransportHeader, Bytes), Refusal> {
@@ -127,12 +109,14 @@ fn declared_opaque(worker: &Worker, port: u16) -> bool {
     matches!(worker.port(port).load().protocol, InboundProtocol::Opaque)
 }
 
-fn plain(accepted: Accepted, seen: Bytes, opaque: bool, tls: Tls) -> Arrived {
-    Arrived {
-        io: Io::plain(Prefixed::with_prefix(seen, accepted.stream)),
-        from: From { peer: accepted.peer, target: accepted.original, client: Client::Plaintext, tls },
-        opaque,
-    }
+/// A connection without mesh TLS; `foreign` is the server name of TLS that is the application's own.
+fn plain(accepted: Accepted, seen: Bytes, opaque: bool, foreign: Option<Option<&str>>, worker: &Worker) -> Arrived {
+    let arrival = Arrival { remote: accepted.peer, target: accepted.original, client: Client::Plaintext };
+    let account = match foreign {
+        Some(sni) => worker.accounts.connection(Direction::Inbound, Peer::Source, arrival.target, Tls::Opaque(sni)),
+        None => worker.accounts.accepted(&arrival),
+    };
+    Arrived { io: Io::plain(Prefixed::with_prefix(seen, accepted.stream)).counted(account), arrival, opaque }
 }
 
 fn refused(blame: Blame, reason: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {

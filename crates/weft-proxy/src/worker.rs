@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use weft_core::model::{Endpoint, InboundPolicy, PeakEwma};
 
-use crate::account::Accounts;
+use crate::account::{Accounts, Direction};
 use crate::balance::Balancer;
 use crate::cache::Cache;
 use crate::clock;
@@ -132,12 +132,12 @@ impl Worker {
         let s = &self.settings;
         let options =
             socket::Options { mark: s.mark, keepalive: Some(s.outbound_connect_keepalive), user_timeout: Some(s.outbound_connect_user_timeout) };
-        Way { options, timeout: s.outbound_connect_timeout, idle: s.outbound_pool_idle }
+        Way { direction: Direction::Outbound, options, timeout: s.outbound_connect_timeout, idle: s.outbound_pool_idle }
     }
 
     fn inbound_way(&self) -> Way {
         let s = &self.settings;
         let options = socket::Options { mark: s.mark, keepalive: None, user_timeout: None };
-        Way { options, timeout: s.inbound_connect_timeout, idle: s.inbound_pool_idle }
+        Way { direction: Direction::Inbound, options, timeout: s.inbound_connect_timeout, idle: s.inbound_pool_idle }
     }
 }

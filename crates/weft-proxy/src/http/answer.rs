@@ -10,7 +10,7 @@ use weft_core::route::Answer;
 
 use super::exchange::{Done, Failed};
 use super::refuse::{self, Asked};
-use super::{Broken, Sink};
+use super::Sink;
 use crate::account::Record;
 
 /// Why a request goes to nobody.
@@ -55,30 +55,24 @@ pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, information
             refuse::response(refusal, asked, informational)
         }
         Stopped::Redirected { status, location } => {
-            let head = redirect(*status, location, asked);
-            record.response(&head);
-            head
+            record.ended(*status, None);
+            redirect(*status, location, asked)
         }
     };
-    respond(sink, head, &mut record).await;
+    if sink.respond(head, true).await.is_err() {
+        record.client_gone();
+    }
 }
 
 /// Answers what upstream did not, and tells the record how the exchange ended.
 pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, informational: bool, mut record: Record) {
     match ended {
-        Ok(done) => record.done(&done),
+        Ok(done) => record.ended(done.status.as_u16(), done.grpc_status),
         Err(Failed::Unanswered(unanswered)) => {
             stop(Stopped::Refused(unanswered.refusal), unanswered.sink, asked, informational, record).await;
         }
-        Err(Failed::BrokenOff { refusal, .. }) => record.broken_off(&refusal),
-        Err(Failed::ClientGone { why, .. }) => record.client_gone(&why),
-    }
-}
-
-async fn respond(sink: Sink, head: Response<()>, record: &mut Record) {
-    let sent: Result<_, Broken> = sink.respond(head, true).await;
-    if let Err(why) = sent {
-        record.client_gone(&why);
+        Err(Failed::BrokenOff { refusal, .. }) => record.broken(&refusal),
+        Err(Failed::ClientGone { .. }) => record.client_gone(),
     }
 }
 
