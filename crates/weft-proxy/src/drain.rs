@@ -32,6 +32,11 @@ impl Drain {
         Some(Open(self.clone()))
     }
 
+    /// Turns true when the process is asked to stop.
+    pub(crate) fn signal(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
+    }
+
     /// Resolves when the process is asked to stop; at once afterwards.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + 'static {
         let mut stopping = self.stopping.clone();

@@ -5,14 +5,19 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 use weft_core::detect::Kind;
-use weft_core::model::{Distribution, OpaqueVerdict, OutboundHttp, OutboundOpaque, OutboundPolicy, OutboundProtocol};
+use weft_core::model::{Backend, BackendKind, Distribution, Endpoint, Filter, OpaqueVerdict, OutboundHttp, OutboundProtocol};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::route;
 
 use crate::accept::Accepted;
+use crate::account::Record;
 use crate::control::view::Discovery;
+use crate::http::answer::{self, Stopped};
+use crate::http::refuse::Asked;
 use crate::http::{Sink, Source, Version, serve};
 use crate::io::Io;
 use crate::live::Live;
@@ -20,28 +25,164 @@ use crate::send::{self, Target};
 use crate::worker::Worker;
 use crate::{detect, discover, relay};
 
-/// An outbound connection and what is known of where it was meant to go.
-pub(crate) struct Outbound {
-    pub(crate) worker: Rc<Worker>,
-    pub(crate) peer: SocketAddr,
-    pub(crate) original: SocketAddr,
+/// A connection of the local application, and what is known of where it was meant to go.
+struct Outbound {
+    worker: Rc<Worker>,
+    peer: SocketAddr,
+    original: SocketAddr,
     /// Each request loads the value then in force.
-    pub(crate) destination: Rc<Live<Option<Arc<Discovery>>>>,
+    destination: Rc<Live<Option<Arc<Discovery>>>>,
 }
 
 /// Serves one connection of the local application.
 pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), Refusal> {
     let Accepted { stream, peer, original } = accepted;
     let destination = discover::run(original, &worker).await?;
+    let discovery = destination.load();
     let connection = Rc::new(Outbound { worker, peer, original, destination });
-    let io = Io::new(stream);
-    let (kind, io) = match declared(&connection) {
-        Declared::Kind(kind) => (kind, io),
-        Declared::Detect(timeout) => detect::http(io, timeout).await?,
+    let (kind, io) = match detection(discovery.as_deref(), &connection.worker) {
+        Some(timeout) => detect::http(Io::new(stream), timeout).await?,
+        None => (Kind::Opaque, Io::new(stream)),
     };
     match kind {
         Kind::Http1 => serve_http(connection, io, Version::H1).await,
         Kind::Http2 => serve_http(connection, io, Version::H2).await,
-        Kind::Tls { .. } | Kind::Opaque => forward_bytes(&connection, io).await,
+        Kind::Tls { .. } | Kind::Opaque => forward_bytes(&connection, discovery.as_deref(), io).await,
     }
+}
+
+async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Result<(), Refusal> {
+    let stopping = connection.worker.drain.signal();
+    serve::run(io, version, None, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink))
+        .await
+        .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
+}
+
+/// One request: route, balance, connect. Its record accounts for whatever comes of it.
+async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: Source, sink: Sink) {
+    let worker = &*connection.worker;
+    let asked = Asked::of(request.version(), request.headers());
+    let mut record = worker.accounts.outbound_http(connection.peer, connection.original, &request);
+    let discovery = connection.destination.load();
+    match way(&connection, discovery.as_deref(), &mut request, &mut record) {
+        Ok(way) => {
+            let ended = send::request(worker, &way.target, request, source, sink, &way.filters, &mut record).await;
+            answer::settle(ended, asked, true, record).await;
+        }
+        Err(stopped) => answer::stop(stopped, sink, asked, true, record).await,
+    }
+}
+
+/// Where one request goes, and the filters that its answer passes.
+struct Way<'a> {
+    target: Target,
+    filters: [&'a [Filter]; 2],
+}
+
+fn way<'a>(
+    connection: &Outbound,
+    discovery: Option<&'a Discovery>,
+    request: &mut Request<()>,
+    record: &mut Record,
+) -> Result<Way<'a>, Stopped> {
+    let worker = &connection.worker;
+    let Some(http) = discovery.and_then(|discovery| routes(discovery, request.version())) else {
+        return Ok(Way { target: connection.straight(discovery), filters: [&[], &[]] });
+    };
+    let matched = route::outbound(http, request, route::authority(request)).ok_or_else(no_route)?;
+    let (rule, matched_by) = (matched.rule, matched.matched);
+    record.outbound_route(http, &matched.route.meta);
+    route::apply_request(&rule.filters, matched_by, request, || worker.random())?;
+    let backend = pick_backend(&rule.backends, worker)?;
+    record.backend(&backend.meta);
+    route::apply_request(&backend.filters, matched_by, request, || worker.random())?;
+    Ok(Way { target: target(backend, worker), filters: [&rule.filters, &backend.filters] })
+}
+
+/// A connection that is not HTTP, or whose destination takes it as bytes.
+async fn forward_bytes(connection: &Outbound, discovery: Option<&Discovery>, io: Io) -> Result<(), Refusal> {
+    let worker = &*connection.worker;
+    let target = match discovery {
+        Some(Discovery::Policy(policy)) => opaque_target(&policy.protocol, worker)?,
+        other => connection.straight(other),
+    };
+    let (upstream, endpoint, _in_flight) = send::stream(worker, &target).await?;
+    let mut account = worker.accounts.outbound_stream(connection.peer, connection.original, &endpoint);
+    let carried = relay::run(io, upstream, |way, bytes| account.moved(way, bytes)).await;
+    account.ended(&carried);
+    Ok(())
+}
+
+impl Outbound {
+    /// Without routes: to the one endpoint that the address belongs to, or on to where it was meant to go.
+    fn straight(&self, discovery: Option<&Discovery>) -> Target {
+        Target::One(match discovery {
+            Some(Discovery::Endpoint { endpoint, .. }) => self.worker.forward(endpoint),
+            _ => self.worker.forward(&Arc::new(Endpoint::unmeshed(self.original))),
+        })
+    }
+}
+
+/// How long to look for a protocol; `None`: the destination takes bytes.
+fn detection(discovery: Option<&Discovery>, worker: &Worker) -> Option<Duration> {
+    match discovery {
+        Some(Discovery::Policy(policy)) => match &policy.protocol {
+            OutboundProtocol::Opaque(_) | OutboundProtocol::Tls(_) => None,
+            OutboundProtocol::Detect { timeout, .. } => Some(*timeout),
+            // Declared, and told apart all the same: HTTP/1 may come to a port that was declared for gRPC.
+            OutboundProtocol::Http1(_) | OutboundProtocol::Http2(_) | OutboundProtocol::Grpc(_) => Some(worker.settings.outbound_detect_timeout),
+        },
+        Some(Discovery::Endpoint { opaque: true, .. }) => None,
+        Some(Discovery::Endpoint { .. } | Discovery::Unknown) | None => Some(worker.settings.outbound_detect_timeout),
+    }
+}
+
+fn routes(discovery: &Discovery, version: http::Version) -> Option<&OutboundHttp> {
+    let Discovery::Policy(policy) = discovery else { return None };
+    match &policy.protocol {
+        OutboundProtocol::Detect { http1, http2, .. } => Some(if version == http::Version::HTTP_2 { http2 } else { http1 }),
+        OutboundProtocol::Http1(http) | OutboundProtocol::Http2(http) | OutboundProtocol::Grpc(http) => Some(http),
+        OutboundProtocol::Opaque(_) | OutboundProtocol::Tls(_) => None,
+    }
+}
+
+fn pick_backend<'a>(distribution: &'a Distribution, worker: &Worker) -> Result<&'a Arc<Backend>, Refusal> {
+    let available = |backend: &Backend| match &backend.kind {
+        BackendKind::Forward(_) => true,
+        BackendKind::Balance { path, load } => worker.balancer(path, *load).is_available(),
+    };
+    route::backend(distribution, available, worker.random()).ok_or_else(|| {
+        Refusal::new(Stage::Route, Blame::Policy, Retry::Safe, Cause::Injected { status: 500, grpc: 13 }, "the route has no backend")
+    })
+}
+
+fn target(backend: &Backend, worker: &Worker) -> Target {
+    match &backend.kind {
+        BackendKind::Forward(endpoint) => Target::One(worker.forward(endpoint)),
+        BackendKind::Balance { path, load } => Target::Balanced { balancer: worker.balancer(path, *load), queue: backend.queue },
+    }
+}
+
+fn opaque_target(protocol: &OutboundProtocol, worker: &Worker) -> Result<Target, Refusal> {
+    let (verdict, backends) = match protocol {
+        OutboundProtocol::Opaque(opaque) | OutboundProtocol::Detect { opaque, .. } => (&opaque.verdict, &opaque.backends),
+        OutboundProtocol::Tls(tls) => match tls.routes.first() {
+            Some(route) => (&route.verdict, &route.backends),
+            None => return Err(no_route()),
+        },
+        OutboundProtocol::Http1(_) | OutboundProtocol::Http2(_) | OutboundProtocol::Grpc(_) => {
+            let reason = "the connection is not HTTP, and its destination is declared to be";
+            return Err(Refusal::new(Stage::Detect, Blame::Client, Retry::Safe, Cause::BadRequest(400), reason));
+        }
+    };
+    let refuse = |reason: String| Refusal::new(Stage::Route, Blame::Policy, Retry::Safe, Cause::Unauthorized, reason);
+    match verdict {
+        OpaqueVerdict::Forward => pick_backend(backends, worker).map(|backend| target(backend, worker)),
+        OpaqueVerdict::Forbidden => Err(refuse("the destination may not be connected to".to_owned())),
+        OpaqueVerdict::Invalid(why) => Err(refuse(format!("the route of the destination is not valid: {why}"))),
+    }
+}
+
+fn no_route() -> Refusal {
+    Refusal::new(Stage::Route, Blame::Policy, Retry::Safe, Cause::NoRoute, "no route matches the request")
 }

@@ -21,12 +21,18 @@ use crate::worker::Worker;
 /// An inbound connection of which it is known who sent it and which address of the application it is for.
 pub(crate) struct Arrived {
     pub(crate) io: Io,
+    pub(crate) from: From,
+    /// Whether nothing is left to detect: foreign TLS is passed on as bytes, and so is a port that is declared opaque.
+    pub(crate) opaque: bool,
+}
+
+/// Who a connection is from, how it came, and which address of the application it is for.
+#[derive(Clone, Debug)]
+pub(crate) struct From {
     pub(crate) peer: SocketAddr,
     /// The application.
     pub(crate) target: SocketAddr,
     pub(crate) client: Client,
-    /// Whether there is anything left to detect: foreign TLS is passed on as bytes, and so is a port that is declared opaque.
-    pub(crate) opaque: bool,
     pub(crate) tls: Tls,
 }
 
@@ -88,7 +94,8 @@ async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worke
         return Err(refused(Blame::Client, "the transport header names the proxy's own port"));
     }
     let opaque = declared_opaque(worker, target.port());
-    Ok(Arrived { io, peer: accepted.peer, target, client: terminated.client, opaque, tls: Tls::Mesh })
+    let from = From { peer: accepted.peer, target, client: terminated.client, tls: Tls::Mesh };
+    Ok(Arrived { io, from, opaque })
 }
 
 async fn read_header(io: &mut (impl AsyncRead + Unpin), worker: &Worker) -> Result<(TransportHeader, Bytes), Refusal> {
@@ -123,11 +130,8 @@ fn declared_opaque(worker: &Worker, port: u16) -> bool {
 fn plain(accepted: Accepted, seen: Bytes, opaque: bool, tls: Tls) -> Arrived {
     Arrived {
         io: Io::plain(Prefixed::with_prefix(seen, accepted.stream)),
-        peer: accepted.peer,
-        target: accepted.original,
-        client: Client::Plaintext,
+        from: From { peer: accepted.peer, target: accepted.original, client: Client::Plaintext, tls },
         opaque,
-        tls,
     }
 }
 

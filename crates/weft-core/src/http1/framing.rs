@@ -29,11 +29,8 @@ pub fn request_framing(version: Version, headers: &HeaderMap) -> Result<BodyFram
 /// The framing of a response to `method`. Errors carry 502.
 pub fn response_framing(method: &Method, status: StatusCode, version: Version, headers: &HeaderMap) -> Result<BodyFraming, Rejected> {
     let declared = declared(version, headers).map_err(Rejected::in_response)?;
-    let tunnel = *method == Method::CONNECT && status.is_success();
-    if (status.is_informational() || status == StatusCode::NO_CONTENT || tunnel)
-        && matches!(declared, Some(BodyFraming::Chunked | BodyFraming::Length(1..)))
-        && !tunnel
-    {
+    let never = status.is_informational() || status == StatusCode::NO_CONTENT;
+    if never && matches!(declared, Some(BodyFraming::Chunked | BodyFraming::Length(1..))) {
         // The sender means to send a body that nobody may read: what follows would be taken for the next response.
         return Err(Rejected::bad("a body in a response that cannot have one").in_response());
     }

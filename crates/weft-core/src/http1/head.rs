@@ -47,6 +47,9 @@ pub fn parse_request(buf: &mut BytesMut, limits: &Limits) -> Result<Option<(Requ
     let version = version(minor);
     check_host(&method, version, &uri, &headers)?;
     let framing = request_framing(version, &headers)?;
+    if method == Method::CONNECT && framing != BodyFraming::None {
+        return Err(Rejected::bad("a body in connect"));
+    }
 
     let mut request = Request::new(());
     *request.method_mut() = method;

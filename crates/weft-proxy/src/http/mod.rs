@@ -4,12 +4,15 @@
 //! [`Pending`] answer back. These enums only choose between HTTP/1 ([`h1`]) and HTTP/2 ([`h2`]): the path that a request takes is written
 //! once, in [`exchange`]. Nothing here decides where a request goes or whether it may.
 
+pub(crate) mod answer;
 pub(crate) mod exchange;
 pub(crate) mod h1;
 pub(crate) mod h2;
-pub(crate) mod hop;
 pub(crate) mod orig_proto;
 pub(crate) mod refuse;
+pub(crate) mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
@@ -115,6 +118,14 @@ impl Sink {
         }
     }
 
+    /// As [`Sink::respond`], but an HTTP/1 head waits for what is sent next and leaves in the same write.
+    pub(crate) fn queue(self, response: Response<()>, end: bool) -> Result<Outgoing, Broken> {
+        match self {
+            Sink::H1(sink) => sink.queue(response, end).map(Outgoing::H1),
+            Sink::H2(sink) => sink.respond(response, end).map(Outgoing::H2),
+        }
+    }
+
     /// Sends a response after which the connection carries raw bytes (101, or 2xx to CONNECT), and hands the connection over.
     pub(crate) async fn upgrade(self, response: Response<()>) -> Result<Io, Broken> {
         match self {
@@ -152,6 +163,23 @@ impl Outgoing {
         match self {
             Outgoing::H1(outgoing) => outgoing.data(data).await,
             Outgoing::H2(outgoing) => outgoing.data(data).await,
+        }
+    }
+
+    /// As [`Outgoing::data`] and then [`Outgoing::finish`], at the price of one.
+    pub(crate) async fn last(self, data: Bytes) -> Result<(), Broken> {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.last(data).await,
+            Outgoing::H2(outgoing) => outgoing.last(data).await,
+        }
+    }
+
+    /// Sends a head that waits for its first data.
+    pub(crate) async fn flush(&mut self) -> Result<(), Broken> {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.flush().await,
+            // The connection's own task writes as soon as it can.
+            Outgoing::H2(_) => Ok(()),
         }
     }
 
@@ -202,7 +230,7 @@ impl Upstream {
         }
     }
 
-    /// Sends the head; `end` when no body follows. Headers that belong to one connection only must be gone (see [`hop`]).
+    /// Sends the head; `end` when no body follows. Headers that belong to one connection only are taken off.
     pub(crate) async fn send(self, request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
         match self {
             Upstream::H1(connection) => {

@@ -3,11 +3,9 @@
 //! The header `l5d-orig-proto` says what the message was; the receiving proxy restores it before an application sees it. Upgrades and
 //! CONNECT cannot be carried and travel as HTTP/1. Pure rewriting of heads; nothing is sent from here.
 
-use http::header::{HOST, HeaderName, TRANSFER_ENCODING};
+use http::header::{HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
-
-use super::hop;
 
 /// The header that names the carried version.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("l5d-orig-proto");
@@ -16,9 +14,9 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("l5d-orig-proto");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfit(pub(crate) &'static str);
 
-/// Whether the request may travel as HTTP/2.
+/// Whether the request may travel as HTTP/2. The `upgrade` header is there only in a request that may be upgraded.
 pub(crate) fn can_carry(request: &Request<()>) -> bool {
-    is_http1(request.version()) && request.method() != Method::CONNECT && !hop::is_upgrade(request.headers())
+    is_http1(request.version()) && request.method() != Method::CONNECT && !request.headers().contains_key(UPGRADE)
 }
 
 /// Client's side, on the way out: an HTTP/1 request becomes an HTTP/2 one that remembers. Returns the version that the response gets back.

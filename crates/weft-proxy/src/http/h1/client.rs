@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use http::header::{CONNECTION, HOST, HeaderValue, TE, TRAILER, UPGRADE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
-use weft_core::http1::{BodyFraming, Limits, encode_request, keep_alive, parse_response, strip_hop_by_hop};
+use weft_core::http1::{BodyFraming, Limits, Rejected, encode_request, keep_alive, parse_response, strip_hop_by_hop};
 
 use super::connection::{self, Leaving, Shared, flush};
 use super::server::content_length;
@@ -94,13 +94,10 @@ impl Pending {
         let written = conn.poll_flush(cx);
         loop {
             let connection::Connection { read, limits, .. } = &mut *conn;
-            if !read.is_empty() {
-                if let Some((head, framing)) = parse_response(read, &self.method, limits)
-                    .map_err(|rejected| Broken::Malformed { status: 502, why: rejected.reason })?
-                {
-                    drop(conn);
-                    return Poll::Ready(self.reply(head, framing));
-                }
+            let malformed = |rejected: Rejected| Broken::Malformed { status: 502, why: rejected.reason };
+            if let Some((head, framing)) = parse_response(read, &self.method, limits).map_err(malformed)? {
+                drop(conn);
+                return Poll::Ready(self.reply(head, framing));
             }
             if conn.eof {
                 return Poll::Ready(Err(Broken::Closed));

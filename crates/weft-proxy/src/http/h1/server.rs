@@ -204,10 +204,10 @@ impl Server {
                 let mut conn = self.conn.borrow_mut();
                 let Connection { read, limits, eof, .. } = &mut *conn;
                 // A head is complete at a line end, so bytes without one need no second look, however slowly they drip.
-                if read[seen..].contains(&b'\n') || read.len() >= limits.request_line {
-                    if let Some(parsed) = parse_request(read, limits).map_err(Ended::Rejected)? {
-                        return Ok(Some(parsed));
-                    }
+                let worth_a_look = read[seen..].contains(&b'\n') || read.len() >= limits.request_line;
+                let parsed = if worth_a_look { parse_request(read, limits).map_err(Ended::Rejected)? } else { None };
+                if parsed.is_some() {
+                    return Ok(parsed);
                 }
                 seen = read.len();
                 if *eof {

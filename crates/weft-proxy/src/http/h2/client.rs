@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
-use http::header::TE;
 use http::{Method, Request, Response};
+use weft_core::http1::strip_hop_by_hop;
 
 use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, STREAM_WINDOW, Source, broken, silent};
 use crate::http::{Broken, NotSent, Reply};
@@ -86,17 +86,19 @@ impl Connection {
     }
 
     /// Sends a head whose URI has scheme and authority (for CONNECT: an authority).
-    pub(crate) async fn send(mut self, request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
+    pub(crate) async fn send(mut self, mut request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
         if let Err(why) = self.ready().await {
             return Err(NotSent { request, why });
         }
         if let Some(why) = unsendable(&request) {
             return Err(NotSent { request, why: Broken::Malformed { status: 502, why } });
         }
+        // The crate refuses what belongs to HTTP/1 connections.
+        strip_hop_by_hop(request.headers_mut(), false);
         match self.send.send_request(request, end) {
             Ok((response, send)) => {
                 let stream = Rc::new(Stream::open(self.shared));
-                let outgoing = Outgoing::new(send, Some(stream.clone()));
+                let outgoing = Outgoing::new(send, end, Some(stream.clone()));
                 Ok((outgoing, Pending { response, stream }))
             }
             // Everything that makes the crate refuse a head was asked above, without a pause in which the answer could change.
@@ -113,9 +115,7 @@ fn unsendable(request: &Request<()>) -> Option<&'static str> {
     if uri.authority().is_none() || (uri.scheme().is_none() && request.method() != Method::CONNECT) {
         return Some("request for HTTP/2 without scheme and authority");
     }
-    let headers = request.headers();
-    let forbidden = HOP_BY_HOP.iter().any(|name| headers.contains_key(*name)) || headers.get(TE).is_some_and(|te| te != "trailers");
-    forbidden.then_some("request for HTTP/2 with a header of HTTP/1 connections")
+    None
 }
 
 /// Counts one open stream and keeps what is needed to reset it.
@@ -189,5 +189,3 @@ impl Drop for Closes {
 
 /// Streams opened before the server has said how many it allows.
 const ASSUMED_STREAMS: usize = 100;
-/// Names the crate refuses to send (RFC 9113 8.2.2).
-const HOP_BY_HOP: [&str; 5] = ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];

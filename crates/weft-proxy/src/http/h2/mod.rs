@@ -6,7 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod server;
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -38,7 +38,7 @@ async fn silent(mut pings: PingPong, keep_alive: KeepAlive) {
         match tokio::time::timeout(keep_alive.timeout, pings.ping(Ping::opaque())).await {
             Ok(Ok(_)) => {}
             // The connection is over; whoever drives it learns that, and why, by itself.
-            Ok(Err(_)) => std::future::pending().await,
+            Ok(Err(_)) => pending().await,
             Err(_) => return,
         }
     }
@@ -111,60 +111,88 @@ impl Drop for Source {
 
 /// A body that is sent on one stream.
 pub(crate) struct Outgoing {
+    /// None when the body is complete.
     send: Option<SendStream<Bytes>>,
     /// Present on the client side, where the stream must stay able to be reset after the request was sent.
     stream: Option<Rc<Stream>>,
 }
 
 impl Outgoing {
-    fn new(send: SendStream<Bytes>, stream: Option<Rc<Stream>>) -> Self {
-        Outgoing { send: Some(send), stream }
+    fn new(send: SendStream<Bytes>, end: bool, stream: Option<Rc<Stream>>) -> Self {
+        let mut outgoing = Outgoing { send: Some(send), stream };
+        if end {
+            outgoing.settle();
+        }
+        outgoing
     }
 
-    pub(crate) async fn data(&mut self, mut data: Bytes) -> Result<(), Broken> {
-        let Some(send) = &mut self.send else { return Err(Broken::Closed) };
+    pub(crate) async fn data(&mut self, data: Bytes) -> Result<(), Broken> {
+        self.write(data, false).await
+    }
+
+    pub(crate) async fn last(mut self, data: Bytes) -> Result<(), Broken> {
+        self.write(data, true).await?;
+        self.settle();
+        Ok(())
+    }
+
+    async fn write(&mut self, mut data: Bytes, end: bool) -> Result<(), Broken> {
+        let send = self.send.as_mut().ok_or(Broken::Closed)?;
         while !data.is_empty() {
             send.reserve_capacity(data.len());
             let room = match send.capacity() {
-                0 => poll_fn(|cx| send.poll_capacity(cx)).await.ok_or(Broken::Closed).and_then(|room| room.map_err(broken)),
-                room => Ok(room),
+                0 => match poll_fn(|cx| send.poll_capacity(cx)).await {
+                    Some(Ok(room)) => room,
+                    Some(Err(error)) => return Err(broken(error)),
+                    None => return Err(reset_code(send).unwrap_or(Broken::Closed)),
+                },
+                room => room,
             };
-            let sent = room.and_then(|room| send.send_data(data.split_to(room.min(data.len())), false).map_err(broken));
-            sent.map_err(|why| reset_code(send).unwrap_or(why))?;
+            let piece = data.split_to(room.min(data.len()));
+            let last = end && data.is_empty();
+            if let Err(error) = send.send_data(piece, last) {
+                return Err(reset_code(send).unwrap_or_else(|| broken(error)));
+            }
         }
         Ok(())
     }
 
     pub(crate) fn trailers(mut self, trailers: HeaderMap) -> Result<(), Broken> {
-        let Some(mut send) = self.send.take() else { return Err(Broken::Closed) };
-        let sent = send.send_trailers(trailers).map_err(|why| reset_code(&mut send).unwrap_or_else(|| broken(why)));
-        self.settle(send);
-        sent
+        let send = self.send.as_mut().ok_or(Broken::Closed)?;
+        if let Err(error) = send.send_trailers(trailers) {
+            return Err(reset_code(send).unwrap_or_else(|| broken(error)));
+        }
+        self.settle();
+        Ok(())
     }
 
     pub(crate) fn finish(mut self) -> Result<(), Broken> {
-        let Some(mut send) = self.send.take() else { return Err(Broken::Closed) };
-        let sent = send.send_data(Bytes::new(), true).map_err(|why| reset_code(&mut send).unwrap_or_else(|| broken(why)));
-        self.settle(send);
-        sent
+        let Some(send) = &mut self.send else { return Ok(()) };
+        if let Err(error) = send.send_data(Bytes::new(), true) {
+            return Err(reset_code(send).unwrap_or_else(|| broken(error)));
+        }
+        self.settle();
+        Ok(())
     }
 
     pub(crate) fn abort(mut self, code: Reason) {
-        if let Some(mut send) = self.send.take() {
-            send.send_reset(code);
+        match (self.send.take(), &self.stream) {
+            (Some(mut send), _) => send.send_reset(code),
+            (None, Some(stream)) => stream.abort(code),
+            (None, None) => {}
         }
     }
 
     pub(crate) async fn closed(&mut self) -> Broken {
         match &mut self.send {
             Some(send) => poll_fn(|cx| send.poll_reset(cx)).await.map_or_else(broken, of_code),
-            None => Broken::Closed,
+            None => pending().await,
         }
     }
 
-    /// Leaves the stream where an abort can still reach it.
-    fn settle(&mut self, send: SendStream<Bytes>) {
-        if let Some(stream) = &self.stream {
+    /// The body is complete: on the client side, leaves the stream where an abort can still reach it.
+    fn settle(&mut self) {
+        if let (Some(send), Some(stream)) = (self.send.take(), &self.stream) {
             stream.keep(send);
         }
     }

@@ -14,16 +14,23 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use weft_core::http1::strip_hop_by_hop;
 
 use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, STREAM_WINDOW, broken, of_code, silent};
 use crate::http::{Broken, Source, orig_proto};
 use crate::io::Io;
 
-/// Serves one connection until the client closes it, it fails, or `drain` turns true and the last request then under way is over.
+/// Serves one connection until the client closes it, it fails, or `stopping` turns true (or loses its sender) and the last request then
+/// under way is over.
 ///
 /// `handler` runs once for each request, as a task of the current `LocalSet`. It should watch [`Sink::closed`] wherever it waits: after
 /// the client has gone, this function returns when the handlers have.
-pub(crate) async fn serve<H, F>(io: Io, keep_alive: Option<KeepAlive>, mut drain: watch::Receiver<bool>, handler: H) -> Result<(), Broken>
+pub(crate) async fn serve<H, F>(
+    io: Io,
+    keep_alive: Option<KeepAlive>,
+    mut stopping: watch::Receiver<bool>,
+    handler: H,
+) -> Result<(), Broken>
 where
     H: Fn(Request<()>, Source, crate::http::Sink) -> F,
     F: Future<Output = ()> + 'static,
@@ -66,7 +73,7 @@ where
                 }
             },
             Some(_) = exchanges.join_next() => {}
-            _ = drain.wait_for(|drain| *drain), if !draining => {
+            _ = stopping.wait_for(|stop| *stop), if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
             }
@@ -85,13 +92,16 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn informational(&mut self, response: Response<()>) -> Result<(), Broken> {
+    pub(crate) fn informational(&mut self, mut response: Response<()>) -> Result<(), Broken> {
+        strip_hop_by_hop(response.headers_mut(), false);
         self.respond.send_informational(response).map_err(broken)
     }
 
-    pub(crate) fn respond(mut self, response: Response<()>, end: bool) -> Result<Outgoing, Broken> {
+    pub(crate) fn respond(mut self, mut response: Response<()>, end: bool) -> Result<Outgoing, Broken> {
+        // The crate refuses what belongs to HTTP/1 connections.
+        strip_hop_by_hop(response.headers_mut(), false);
         let send = self.respond.send_response(response, end).map_err(broken)?;
-        Ok(Outgoing::new(send, None))
+        Ok(Outgoing::new(send, end, None))
     }
 
     pub(crate) async fn closed(&mut self) -> Broken {

@@ -1,0 +1,48 @@
+//! The names, words and buckets of everything that exchanges and connections count. Linkerd's, where Linkerd has one.
+
+use crate::metrics::{Family, Kind};
+
+macro_rules! families {
+    ($($(#[$doc:meta])* $id:ident $name:literal $kind:expr, $help:literal;)*) => {
+        $(pub(super) static $id: Family = Family { name: $name, help: $help, kind: $kind };)*
+    };
+}
+
+families! {
+    REQUEST "request_total" Kind::Counter, "Requests passed on.";
+    RESPONSE "response_total" Kind::Counter, "Responses that ended, well or not.";
+    LATENCY "response_latency_ms" Kind::Histogram(&LATENCY_MS), "Milliseconds from the head of a request to the first byte of its response's body, or its end.";
+
+    OUTBOUND_HTTP_STATUSES "outbound_http_route_request_statuses_total" Kind::Counter, "Requests by route and how they ended.";
+    OUTBOUND_GRPC_STATUSES "outbound_grpc_route_request_statuses_total" Kind::Counter, "gRPC requests by route and how they ended.";
+    OUTBOUND_HTTP_DURATION "outbound_http_route_request_duration_seconds" Kind::Histogram(&ROUTE_SECONDS), "Seconds from the head of a request to the end of its response.";
+    OUTBOUND_GRPC_DURATION "outbound_grpc_route_request_duration_seconds" Kind::Histogram(&ROUTE_SECONDS), "Seconds from the head of a gRPC request to the end of its response.";
+    INBOUND_HTTP_REQUESTS "inbound_http_requests_total" Kind::Counter, "Requests by route.";
+    INBOUND_GRPC_REQUESTS "inbound_grpc_requests_total" Kind::Counter, "gRPC requests by route.";
+    INBOUND_HTTP_STATUSES "inbound_http_statuses_total" Kind::Counter, "Requests by route and how they ended.";
+    INBOUND_GRPC_STATUSES "inbound_grpc_statuses_total" Kind::Counter, "gRPC requests by route and how they ended.";
+    INBOUND_HTTP_DURATION "inbound_http_request_duration_seconds" Kind::Histogram(&ROUTE_SECONDS), "Seconds from the head of a request to the end of its response.";
+    INBOUND_GRPC_DURATION "inbound_grpc_request_duration_seconds" Kind::Histogram(&ROUTE_SECONDS), "Seconds from the head of a gRPC request to the end of its response.";
+
+    HTTP_ALLOW "inbound_http_authz_allow_total" Kind::Counter, "Requests that policy allowed.";
+    HTTP_DENY "inbound_http_authz_deny_total" Kind::Counter, "Requests that policy denied.";
+    NOT_FOUND "inbound_http_route_not_found_total" Kind::Counter, "Requests that matched no route.";
+    TCP_ALLOW "inbound_tcp_authz_allow_total" Kind::Counter, "Opaque connections that policy allowed.";
+    TCP_DENY "inbound_tcp_authz_deny_total" Kind::Counter, "Opaque connections that policy denied.";
+    INBOUND_HTTP_ERRORS "inbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
+    OUTBOUND_HTTP_ERRORS "outbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
+    INBOUND_TCP_ERRORS "inbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused.";
+    OUTBOUND_TCP_ERRORS "outbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused.";
+
+    TCP_OPEN "tcp_open_total" Kind::Counter, "Connections opened.";
+    TCP_OPEN_NOW "tcp_open_connections" Kind::Gauge, "Connections open now.";
+    TCP_READ "tcp_read_bytes_total" Kind::Counter, "Bytes read from peers.";
+    TCP_WRITE "tcp_write_bytes_total" Kind::Counter, "Bytes written to peers.";
+    TCP_CLOSE "tcp_close_total" Kind::Counter, "Connections closed.";
+}
+
+static LATENCY_MS: [f64; 25] = [
+    1., 2., 3., 4., 5., 10., 20., 30., 40., 50., 100., 200., 300., 400., 500., 1000., 2000., 3000., 4000., 5000., 10_000., 20_000.,
+    30_000., 40_000., 50_000.,
+];
+static ROUTE_SECONDS: [f64; 4] = [0.05, 0.5, 1., 10.];

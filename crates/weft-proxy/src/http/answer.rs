@@ -1,0 +1,92 @@
+//! How an exchange comes to its end: what the proxy answers itself, and what the record is told.
+//!
+//! The words of every answer come from the refusal or the filter; `refuse` turns them into a response. It never decides to stop a request.
+
+use http::header::{CONTENT_LENGTH, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::policy::Denied;
+use weft_core::route::Answer;
+
+use super::exchange::{Done, Failed};
+use super::refuse::{self, Asked};
+use super::{Broken, Sink};
+use crate::account::Record;
+
+/// Why a request goes to nobody.
+pub(crate) enum Stopped {
+    Refused(Refusal),
+    /// A filter answers in place of a backend.
+    Redirected { status: u16, location: HeaderValue },
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Stopped::Refused(refusal)
+    }
+}
+
+impl From<Denied> for Stopped {
+    fn from(denied: Denied) -> Self {
+        Stopped::Refused(denied.into())
+    }
+}
+
+impl From<Answer> for Stopped {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Redirect { status, location } => Stopped::Redirected { status, location },
+            Answer::Fail { status, grpc, message } => Stopped::Refused(Refusal::new(
+                Stage::Route,
+                Blame::Policy,
+                Retry::Safe,
+                Cause::Injected { status, grpc },
+                message.to_string(),
+            )),
+        }
+    }
+}
+
+/// Answers a request that goes to nobody. `informational` allows headers that tell about this proxy.
+pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, informational: bool, mut record: Record) {
+    let head = match &stopped {
+        Stopped::Refused(refusal) => {
+            record.refused(refusal);
+            refuse::response(refusal, asked, informational)
+        }
+        Stopped::Redirected { status, location } => {
+            let head = redirect(*status, location, asked);
+            record.response(&head);
+            head
+        }
+    };
+    respond(sink, head, &mut record).await;
+}
+
+/// Answers what upstream did not, and tells the record how the exchange ended.
+pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, informational: bool, mut record: Record) {
+    match ended {
+        Ok(done) => record.done(&done),
+        Err(Failed::Unanswered(unanswered)) => {
+            stop(Stopped::Refused(unanswered.refusal), unanswered.sink, asked, informational, record).await;
+        }
+        Err(Failed::BrokenOff { refusal, .. }) => record.broken_off(&refusal),
+        Err(Failed::ClientGone { why, .. }) => record.client_gone(&why),
+    }
+}
+
+async fn respond(sink: Sink, head: Response<()>, record: &mut Record) {
+    let sent: Result<_, Broken> = sink.respond(head, true).await;
+    if let Err(why) = sent {
+        record.client_gone(&why);
+    }
+}
+
+fn redirect(status: u16, location: &HeaderValue, asked: Asked) -> Response<()> {
+    let mut head = Response::new(());
+    *head.version_mut() = asked.version;
+    *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
+    head.headers_mut().insert(LOCATION, location.clone());
+    head.headers_mut().insert(CONTENT_LENGTH, 0.into());
+    head
+}

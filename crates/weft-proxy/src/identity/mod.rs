@@ -1,0 +1,179 @@
+//! How this proxy gets its certificate, and a new one before it ends.
+//!
+//! The key is made in this process and never leaves it. Its certificate is requested with the workload's token, checked as a peer
+//! would check it, published, and renewed at 70 % of the life that is left. While the identity service is away the last good
+//! certificate stays in force to its end. It never decides who may talk to whom.
+
+pub(crate) mod anchors;
+mod certificate;
+mod key;
+mod status;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls::RootCertStore;
+use rustls_pki_types::ServerName;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tonic::Status as GrpcStatus;
+use tonic::transport::Channel;
+
+use self::certificate::Leaf;
+use self::key::Key;
+pub(crate) use self::status::Status;
+use crate::control::backoff::{Backoff, Chance};
+use crate::r#gen::identity::identity_client::IdentityClient;
+use crate::r#gen::identity::{CertifyRequest, CertifyResponse};
+use crate::tls::Certified;
+
+/// A token is a few kilobytes; more is some other file.
+const TOKEN_LIMIT: usize = 64 << 10;
+/// How long one request for a certificate may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Sleeps are cut into pieces, so that a machine that was suspended notices a clock that went on.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(15);
+
+/// What renewal is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) local_name: String,
+    pub(crate) token_file: PathBuf,
+    pub(crate) min_refresh: Duration,
+    pub(crate) max_refresh: Duration,
+    pub(crate) backoff: Backoff,
+    pub(crate) chance: Chance,
+    pub(crate) now: fn() -> SystemTime,
+}
+
+/// Keeps one certificate valid: run it on the admin thread.
+pub(crate) struct Renewal {
+    config: Config,
+    name: ServerName<'static>,
+    key: Key,
+    anchors: watch::Receiver<Arc<RootCertStore>>,
+    publish: watch::Sender<Option<Arc<Certified>>>,
+    status: Arc<Status>,
+}
+
+impl Renewal {
+    /// Makes the key. The receiver holds `None` until the first certificate, and again if the last one ends unrenewed.
+    pub(crate) fn new(
+        config: Config,
+        anchors: watch::Receiver<Arc<RootCertStore>>,
+    ) -> Result<(Renewal, watch::Receiver<Option<Arc<Certified>>>, Arc<Status>), String> {
+        let name = ServerName::try_from(config.local_name.clone()).map_err(|error| format!("{}: {error}", config.local_name))?;
+        let key = Key::generate(&config.local_name).map_err(|error| format!("no key can be made: {error}"))?;
+        let (publish, certified) = watch::channel(None);
+        let status = Arc::new(Status::default());
+        Ok((Renewal { config, name, key, anchors, publish, status: status.clone() }, certified, status))
+    }
+
+    /// Asks the identity service behind `channel`, for ever.
+    pub(crate) async fn run(self, channel: Channel) {
+        let client = IdentityClient::new(channel);
+        self.run_with(move |request| {
+            let mut client = client.clone();
+            async move { Ok(client.certify(request).await?.into_inner()) }
+        })
+        .await;
+    }
+
+    async fn run_with<F>(mut self, certify: impl Fn(CertifyRequest) -> F)
+    where
+        F: Future<Output = Result<CertifyResponse, GrpcStatus>>,
+    {
+        let mut failures = 0u32;
+        let mut leaf: Option<Leaf> = None;
+        loop {
+            let pause = match self.obtain(&certify).await {
+                Ok(new) => {
+                    failures = 0;
+                    let now = (self.config.now)();
+                    let pause = refresh_in(now, new.not_after, self.config.min_refresh, self.config.max_refresh);
+                    self.status.refreshed(now, new.not_after);
+                    tracing::debug!(identity = self.config.local_name, next = ?pause, "certified");
+                    leaf = Some(new);
+                    self.publish(&leaf);
+                    pause
+                }
+                Err(why) => {
+                    failures = failures.saturating_add(1);
+                    self.status.failed();
+                    let pause = self.config.backoff.pause(failures, (self.config.chance)());
+                    tracing::warn!(identity = self.config.local_name, %why, again = ?pause, "not certified");
+                    pause
+                }
+            };
+            self.wait(pause, &mut leaf).await;
+        }
+    }
+
+    /// One request, from token to verified certificate.
+    async fn obtain<F>(&self, certify: &impl Fn(CertifyRequest) -> F) -> Result<Leaf, String>
+    where
+        F: Future<Output = Result<CertifyResponse, GrpcStatus>>,
+    {
+        let path = self.config.token_file.display();
+        let token = std::fs::read(&self.config.token_file).map_err(|error| format!("the token {path}: {error}"))?;
+        let token = token.trim_ascii().to_vec();
+        if token.is_empty() || token.len() > TOKEN_LIMIT {
+            return Err(format!("the token {path} has {} bytes", token.len()));
+        }
+        let request =
+            CertifyRequest { identity: self.config.local_name.clone(), token, certificate_signing_request: self.key.request().to_vec() };
+        let response = match timeout(REQUEST_TIMEOUT, certify(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(status)) => return Err(format!("the identity service: {:?} {}", status.code(), status.message())),
+            Err(_) => return Err("the identity service did not answer in time".into()),
+        };
+        let leaf = Leaf::read(response, self.key.signing())?;
+        leaf.verify(&self.name, &self.anchors.borrow(), (self.config.now)())?;
+        Ok(leaf)
+    }
+
+    /// Waits for the next request; meanwhile new anchors are published, and the end of the certificate is heeded.
+    async fn wait(&mut self, pause: Duration, leaf: &mut Option<Leaf>) {
+        let until = (self.config.now)() + pause;
+        loop {
+            let left = until.duration_since((self.config.now)()).unwrap_or_default();
+            if left.is_zero() {
+                return;
+            }
+            let anchors_changed = tokio::select! {
+                () = sleep(left.min(LOOK_AT_CLOCK)) => false,
+                Ok(()) = self.anchors.changed() => true,
+            };
+            let now = (self.config.now)();
+            if leaf.as_ref().is_some_and(|leaf| leaf.not_after <= now) {
+                tracing::error!(identity = self.config.local_name, "the certificate has ended and could not be renewed");
+                *leaf = None;
+                self.publish(leaf);
+            } else if anchors_changed && leaf.is_some() {
+                self.publish(leaf);
+                // Peers with the same new anchors would refuse the certificate: get another one now.
+                if leaf.as_ref().is_some_and(|leaf| leaf.verify(&self.name, &self.anchors.borrow(), now).is_err()) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, leaf: &Option<Leaf>) {
+        let roots = self.anchors.borrow_and_update().clone();
+        let certified = leaf.as_ref().map(|leaf| {
+            Arc::new(Certified { chain: leaf.chain.clone(), key: self.key.signing().clone(), roots, not_after: leaf.not_after })
+        });
+        self.publish.send_replace(certified);
+    }
+}
+
+/// 70 % of the life that is left, within the limits.
+fn refresh_in(now: SystemTime, not_after: SystemTime, min: Duration, max: Duration) -> Duration {
+    not_after.duration_since(now).unwrap_or_default().mul_f64(0.7).min(max).max(min)
+}
+
+#[cfg(test)]
+mod tests;

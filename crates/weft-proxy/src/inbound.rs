@@ -1,0 +1,159 @@
+//! Inbound traffic, stage by stage: accept, transport, identify, detect, authorize, route, connect.
+//!
+//! This file only calls. Who may send what is weft-core's to say; a request without its permit has no way to a route.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Request};
+use weft_core::detect::Kind;
+use weft_core::identity::Client;
+use weft_core::model::{Filter, InboundPolicy, InboundProtocol};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::{policy, route};
+
+use crate::accept::Accepted;
+use crate::account::Record;
+use crate::http::answer::{self, Stopped};
+use crate::http::h2::KeepAlive;
+use crate::http::refuse::Asked;
+use crate::http::{Sink, Source, Version, orig_proto, serve};
+use crate::io::Io;
+use crate::live::Live;
+use crate::send::{self, Target};
+use crate::transport::{self, Arrived};
+use crate::worker::Worker;
+use crate::{detect, relay};
+
+/// Tells the application who called it. Never taken from a client.
+const CLIENT_ID: HeaderName = HeaderName::from_static("l5d-client-id");
+
+/// An inbound connection whose client is known.
+struct Inbound {
+    worker: Rc<Worker>,
+    from: transport::From,
+    /// Each request loads the policy then in force.
+    port: Rc<Live<Arc<InboundPolicy>>>,
+}
+
+/// Serves one connection to this workload.
+pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), Refusal> {
+    let Arrived { io, from, opaque } = transport::open(accepted, &worker).await?;
+    let port = worker.port(from.target.port());
+    let policy = port.load();
+    let connection = Rc::new(Inbound { worker, from, port });
+    let (kind, io) = match detection(&policy.protocol, opaque, &connection.worker) {
+        Some(timeout) => detect::http(io, timeout).await?,
+        None => (Kind::Opaque, io),
+    };
+    match kind {
+        Kind::Http1 => serve_http(connection, io, Version::H1).await,
+        Kind::Http2 => serve_http(connection, io, Version::H2).await,
+        Kind::Tls { .. } | Kind::Opaque => forward_bytes(&connection, &policy, io).await,
+    }
+}
+
+async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result<(), Refusal> {
+    let settings = &connection.worker.settings;
+    let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
+    let stopping = connection.worker.drain.signal();
+    serve::run(io, version, Some(keep_alive), stopping, |request, source, sink| exchange(connection.clone(), request, source, sink))
+        .await
+        .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
+}
+
+/// One request: authorize, route, connect. Its record accounts for whatever comes of it.
+async fn exchange(connection: Rc<Inbound>, mut request: Request<()>, source: Source, sink: Sink) {
+    let worker = &*connection.worker;
+    let asked = Asked::of(request.version(), request.headers());
+    let mut record = worker.accounts.inbound_http(&connection.from, &request);
+    let policy = connection.port.load();
+    let meshed = connection.from.client != Client::Plaintext;
+    match admit(&connection, &policy, &mut request, &mut record) {
+        Ok(filters) => {
+            let application = Target::One(worker.application(connection.from.target));
+            let ended = send::request(worker, &application, request, source, sink, &[filters], &mut record).await;
+            answer::settle(ended, asked, meshed, record).await;
+        }
+        Err(stopped) => answer::stop(stopped, sink, asked, meshed, record).await,
+    }
+}
+
+/// The stages authorize and route. Returns the filters that the answer passes.
+fn admit<'a>(
+    connection: &Inbound,
+    policy: &'a InboundPolicy,
+    request: &mut Request<()>,
+    record: &mut Record,
+) -> Result<&'a [Filter], Stopped> {
+    let from = &connection.from;
+    trust_only_the_mesh(from, request, record)?;
+    let permit = policy::http(policy, &from.client, from.peer.ip(), request).inspect_err(|denied| record.denied(denied))?;
+    let routed = route::inbound(permit);
+    record.admitted(&routed);
+    route::apply_request(routed.filters, routed.matched, request, || connection.worker.random())?;
+    Ok(routed.filters)
+}
+
+/// Takes headers that only a proxy may set from proxies only: the carried version, and who the client is.
+fn trust_only_the_mesh(from: &transport::From, request: &mut Request<()>, record: &mut Record) -> Result<(), Refusal> {
+    request.headers_mut().remove(CLIENT_ID);
+    match &from.client {
+        Client::Plaintext => {
+            request.headers_mut().remove(orig_proto::HEADER);
+        }
+        Client::Identified(_) | Client::TlsAnonymous => {
+            let carried = orig_proto::restore(request)
+                .map_err(|unfit| Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), unfit.0))?;
+            record.carried(carried);
+        }
+    }
+    if let Client::Identified(identity) = &from.client
+        && let Ok(value) = HeaderValue::from_str(identity.as_str())
+    {
+        request.headers_mut().insert(CLIENT_ID, value);
+    }
+    Ok(())
+}
+
+/// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.
+async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> Result<(), Refusal> {
+    let Inbound { worker, from, port } = connection;
+    let mut account = worker.accounts.inbound_stream(from);
+    let permit = policy::stream(policy, &from.client, from.peer.ip()).inspect_err(|denied| account.denied(denied))?;
+    account.admitted(&route::inbound(permit));
+    let application = Target::One(worker.application(from.target));
+    let (upstream, _, _in_flight) = send::stream(worker, &application).await?;
+    let relayed = relay::run(io, upstream, |way, bytes| account.moved(way, bytes));
+    tokio::select! {
+        carried = relayed => {
+            account.ended(&carried);
+            Ok(())
+        }
+        refusal = revoked(port, from) => {
+            account.terminated();
+            Err(refusal)
+        }
+    }
+}
+
+/// Resolves when a change of policy takes the permission away.
+async fn revoked(port: &Live<Arc<InboundPolicy>>, from: &transport::From) -> Refusal {
+    loop {
+        let changed = port.changed();
+        if let Err(denied) = policy::stream(&port.load(), &from.client, from.peer.ip()) {
+            return denied.into();
+        }
+        changed.await;
+    }
+}
+
+/// How long to look for HTTP; `None`: the port takes bytes, or the bytes are known to be foreign TLS.
+fn detection(protocol: &InboundProtocol, opaque: bool, worker: &Worker) -> Option<std::time::Duration> {
+    match protocol {
+        _ if opaque => None,
+        InboundProtocol::Opaque | InboundProtocol::Tls => None,
+        InboundProtocol::Detect { timeout, .. } => Some(*timeout),
+        InboundProtocol::Http1(_) | InboundProtocol::Http2(_) | InboundProtocol::Grpc(_) => Some(worker.settings.inbound_detect_timeout),
+    }
+}
