@@ -11,9 +11,16 @@ if TYPE_CHECKING:
     from weft.lib.errors import WeftError
 
 mesh_option = click.option("--mesh", default="default", show_default=True, help="Which mesh.")
-namespace_option = click.option("-n", "--namespace", default="default", show_default=True, help="The workload's namespace.")
+namespace_option = click.option(
+    "-n", "--namespace", default="default", show_default=True, help="The workload's namespace."
+)
 output_option = click.option(
-    "-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True, help="How to show it."
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json"]),
+    default="table",
+    show_default=True,
+    help="How to show it.",
 )
 
 
@@ -26,5 +33,8 @@ def fail(problem: WeftError) -> NoReturn:
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned by spaces; numbers are the caller's to format."""
     widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
-    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [titles, *rows]]
+    lines = [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [titles, *rows]
+    ]
     return "\n".join(lines)

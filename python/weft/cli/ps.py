@@ -40,5 +40,7 @@ def command(mesh: str, output: str) -> None:
     ]
     if output == "wide":
         titles += ["PID", "PROXY_PID"]
-        cells = [[*line, str(row["pid"] or "-"), str(row["proxy_pid"] or "-")] for line, row in zip(cells, rows, strict=True)]
+        cells = [
+            [*line, str(row["pid"] or "-"), str(row["proxy_pid"] or "-")] for line, row in zip(cells, rows, strict=True)
+        ]
     click.echo(table(titles, cells))

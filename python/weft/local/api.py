@@ -110,7 +110,9 @@ class Api:
                     "address": replica.address,
                     "meshed": replica.meshed,
                     "pid": application.child.pid if application and application.running and application.child else None,
-                    "proxy_pid": running.proxy.child.pid if running.proxy and running.proxy.running and running.proxy.child else None,
+                    "proxy_pid": running.proxy.child.pid
+                    if running.proxy and running.proxy.running and running.proxy.child
+                    else None,
                 }
             )
         return sorted(rows, key=lambda row: (str(row["namespace"]), str(row["name"])))
@@ -172,7 +174,9 @@ class Api:
         found = found or [running for running in replicas if running.replica.name == name]
         if not found:
             known = sorted({running.replica.workload for running in replicas})
-            raise WeftError(f"no workload or replica {name} in namespace {namespace}", f"there are {', '.join(known) or 'none'}")
+            raise WeftError(
+                f"no workload or replica {name} in namespace {namespace}", f"there are {', '.join(known) or 'none'}"
+            )
         return sorted(found, key=lambda running: running.replica.ordinal)
 
 

@@ -16,7 +16,9 @@ def ask(mesh: str, request: dict[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def conversation(mesh: str, request: dict[str, object], descriptors: Sequence[int] = ()) -> Iterator[Iterator[dict[str, object]]]:
+def conversation(
+    mesh: str, request: dict[str, object], descriptors: Sequence[int] = ()
+) -> Iterator[Iterator[dict[str, object]]]:
     """One request with these file descriptors; the answers, as they come."""
     state = running(mesh)
     with socket.socket(socket.AF_UNIX) as connection:

@@ -89,7 +89,10 @@ class Supervisor:
                     self._published.close(listen)
         except* WeftError as problems:
             for problem in problems.exceptions:
-                _say(f"{problem}" + (f"\n    hint: {problem.hint}" if isinstance(problem, WeftError) and problem.hint else ""))
+                _say(
+                    f"{problem}"
+                    + (f"\n    hint: {problem.hint}" if isinstance(problem, WeftError) and problem.hint else "")
+                )
             code = 1
         return code
 
@@ -115,14 +118,22 @@ class Supervisor:
         """Addresses of a workload's ready replicas."""
         ready = self.ready()
         replicas = self.current.replicas.items()
-        return [each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload]
+        return [
+            each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload
+        ]
 
     def meshed_addresses(self) -> dict[str, str]:
         """Key -> address of the replicas that have a proxy."""
-        return {key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None}
+        return {
+            key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
+        }
 
     def _workload_ready(self, namespace: str, workload: str) -> bool:
-        keys = [key for key, each in self.current.replicas.items() if (each.namespace, each.workload) == (namespace, workload)]
+        keys = [
+            key
+            for key, each in self.current.replicas.items()
+            if (each.namespace, each.workload) == (namespace, workload)
+        ]
         found = [self.running[key][0] for key in keys if key in self.running]
         return len(found) == len(keys) and all(each.ready or each.reason == "finished" for each in found)
 
@@ -219,7 +230,9 @@ class Supervisor:
                 for key in not_ready:
                     if key in self.running:
                         _say(f"waiting for {key}: {self.running[key][0].reason}")
-        published = "".join(f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.current.publish.items())
+        published = "".join(
+            f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.current.publish.items()
+        )
         _say(f"mesh {self.mesh}: {len(self.current.replicas)} replicas ready{published}")
 
     async def _watch(self) -> None:
@@ -291,7 +304,9 @@ def _own_proc() -> None:
     """A /proc that shows the mesh's processes only; a container that masks /proc forbids it, and nothing depends on it."""
     namespaces.make_mounts_private()
     with contextlib.suppress(OSError):
-        namespaces.mount("proc", Path("/proc"), "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC)
+        namespaces.mount(
+            "proc", Path("/proc"), "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+        )
 
 
 _CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
