@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from weft.lib.errors import WeftError
 from weft.lib.tasks import start
+from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
 from weft.viz import edges, routes, stat
@@ -133,18 +134,9 @@ class Api:
         if not request.get("follow"):
             return
 
-        async def follow(name: str, chunks: "contextlib.aclosing[object]") -> None:
-            rest = b""
-            async with chunks as each:
-                async for chunk in each:  # type: ignore[attr-defined]
-                    *complete, rest = (rest + chunk).split(b"\n")
-                    for line in complete:
-                        _send(writer, {"name": name, "line": line.decode(errors="replace")})
-                    await writer.drain()
-
         async with asyncio.TaskGroup() as group:
             for name, log in found:
-                start(group, f"follow {name}", follow(name, contextlib.aclosing(log.follow())))
+                start(group, f"follow {name}", _follow(name, log, writer))
 
     async def _execute(
         self, request: Request, descriptors: list[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -155,15 +147,18 @@ class Api:
             raise ValueError("exec needs a command and three descriptors")
         child = running.execute(tuple(str(word) for word in command), *descriptors)
         _close(descriptors)
-        gone = asyncio.ensure_future(reader.read())
+
+        async def end_with_client() -> None:
+            await reader.read()
+            child.signal(signal.SIGTERM)
+
         try:
-            await asyncio.wait({child.exit, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not child.exit.done():
-                child.signal(signal.SIGTERM)
-            code = await child.exit
+            async with asyncio.TaskGroup() as group:
+                client = start(group, "exec client", end_with_client())
+                code = await asyncio.shield(child.exit)
+                client.cancel()
             _send(writer, {"exit": code if code >= 0 else 128 - code, "words": describe_exit(code)})
         finally:
-            gone.cancel()
             child.signal(signal.SIGKILL)
 
     def _find(self, request: Request) -> list[Running]:
@@ -180,13 +175,23 @@ class Api:
         return sorted(found, key=lambda running: running.replica.ordinal)
 
 
+async def _follow(name: str, log: Log, writer: asyncio.StreamWriter) -> None:
+    rest = b""
+    async with contextlib.aclosing(log.follow()) as chunks:
+        async for chunk in chunks:
+            *complete, rest = (rest + chunk).split(b"\n")
+            for line in complete:
+                _send(writer, {"name": name, "line": line.decode(errors="replace")})
+            await writer.drain()
+
+
 async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     """The request line and the descriptors that came with it."""
     loop = asyncio.get_running_loop()
     text = b""
     while not text.endswith(b"\n"):
         readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(client, lambda waiting=readable: waiting.done() or waiting.set_result(None))
+        loop.add_reader(client, _mark, readable)
         try:
             await readable
         finally:
@@ -200,6 +205,11 @@ async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     if not isinstance(request, dict):
         raise ValueError("no request")
     return request
+
+
+def _mark(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)
 
 
 def _send(writer: asyncio.StreamWriter, message: object) -> None:
