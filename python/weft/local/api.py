@@ -60,8 +60,8 @@ class Api:
                 _send(writer, {"error": problem.reason, "hint": problem.hint})
             except (KeyError, TypeError, ValueError) as problem:
                 _send(writer, {"error": f"a request that this mesh does not understand: {problem}", "hint": ""})
-            except ConnectionError:
-                pass
+            except OSError as problem:
+                _send(writer, {"error": str(problem), "hint": ""})
             finally:
                 _close(descriptors)
                 writer.close()
@@ -78,7 +78,7 @@ class Api:
             self._mesh.stopping.set()
             await reader.read()
         elif what == "logs":
-            await self._logs(request, writer)
+            await self._logs(request, reader, writer)
         elif what == "exec":
             await self._execute(request, descriptors, reader, writer)
         elif what == "stat":
@@ -118,7 +118,7 @@ class Api:
             )
         return sorted(rows, key=lambda row: (str(row["namespace"]), str(row["name"])))
 
-    async def _logs(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _logs(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = ("app", "proxy") if request.get("part") == "all" else (str(request.get("part", "app")),)
         found = [
             (f"{running.replica.name}" + (f"/{part}" if len(parts) > 1 else ""), running.logs[part])
@@ -135,8 +135,10 @@ class Api:
             return
 
         async with asyncio.TaskGroup() as group:
-            for name, log in found:
-                start(group, f"follow {name}", _follow(name, log, writer))
+            following = [start(group, f"follow {name}", _follow(name, log, writer)) for name, log in found]
+            await reader.read()
+            for task in following:
+                task.cancel()
 
     async def _execute(
         self, request: Request, descriptors: list[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -182,7 +184,8 @@ async def _follow(name: str, log: Log, writer: asyncio.StreamWriter) -> None:
             *complete, rest = (rest + chunk).split(b"\n")
             for line in complete:
                 _send(writer, {"name": name, "line": line.decode(errors="replace")})
-            await writer.drain()
+            with contextlib.suppress(ConnectionError):  # the reader of the connection notices, and ends this
+                await writer.drain()
 
 
 async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
