@@ -25,7 +25,7 @@ ANCHORS, ISSUER, ISSUER_KEY = "ca.crt", "issuer.crt", "issuer.key"
 
 
 class Refused(Exception):
-    """A request that gets no certificate. `malformed`: it cannot be understood; else it asks for what it may not have."""
+    """A request that gets no certificate. `malformed`: not understood; else it asks for what it may not have."""
 
     def __init__(self, reason: str, *, malformed: bool) -> None:
         super().__init__(reason)
@@ -117,7 +117,8 @@ class Issuer:
             .add_extension(x509.BasicConstraints(False, None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
             )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)

@@ -15,36 +15,19 @@ use linkerd2_proxy_api as published;
 use prost::Message;
 
 /// Reads the bytes on both sides, compares names and values by their debug form, and lets each side read the other's.
-fn same<O: Message + Default + PartialEq + Debug, P: Message + Default + PartialEq + Debug>(
-    kind: &str,
-    bytes: &[u8],
-) {
+fn same<O: Message + Default + PartialEq + Debug, P: Message + Default + PartialEq + Debug>(kind: &str, bytes: &[u8]) {
     let ours = complete::<O>(kind, bytes);
     let theirs = complete::<P>(kind, bytes);
     assert_eq!(debug(&ours), debug(&theirs), "{kind}: the same fields");
-    assert_eq!(
-        ours.encode_to_vec(),
-        theirs.encode_to_vec(),
-        "{kind}: the same bytes"
-    );
-    assert!(
-        O::decode(&*theirs.encode_to_vec()).unwrap() == ours,
-        "{kind}: ours read what theirs wrote"
-    );
-    assert!(
-        P::decode(&*ours.encode_to_vec()).unwrap() == theirs,
-        "{kind}: theirs read what ours wrote"
-    );
+    assert_eq!(ours.encode_to_vec(), theirs.encode_to_vec(), "{kind}: the same bytes");
+    assert!(O::decode(&*theirs.encode_to_vec()).unwrap() == ours, "{kind}: ours read what theirs wrote");
+    assert!(P::decode(&*ours.encode_to_vec()).unwrap() == theirs, "{kind}: theirs read what ours wrote");
 }
 
 /// Decodes and checks that nothing was skipped as unknown: field order may differ, length may not.
 fn complete<M: Message + Default>(kind: &str, bytes: &[u8]) -> M {
     let message = M::decode(bytes).unwrap_or_else(|error| panic!("{kind}: {error}"));
-    assert_eq!(
-        message.encoded_len(),
-        bytes.len(),
-        "{kind}: every field is known"
-    );
+    assert_eq!(message.encoded_len(), bytes.len(), "{kind}: every field is known");
     message
 }
 
@@ -64,10 +47,7 @@ fn canonical(lines: &[&str], sort: bool) -> String {
             rest = after;
             continue;
         }
-        let end = after
-            .iter()
-            .position(|line| indent(line) == indent(open))
-            .unwrap();
+        let end = after.iter().position(|line| indent(line) == indent(open)).unwrap();
         let inside = canonical(&after[..end], open.ends_with('{'));
         items.push(format!("{open}\n{inside}\n{}", after[end]));
         rest = &after[end + 1..];
@@ -113,11 +93,7 @@ fn every_message_kind_is_read_alike() {
             seen.insert(kind);
         }
     }
-    assert_eq!(
-        seen,
-        KINDS.iter().map(ToString::to_string).collect(),
-        "a vector for each kind"
-    );
+    assert_eq!(seen, KINDS.iter().map(ToString::to_string).collect(), "a vector for each kind");
 }
 
 /// The transport header as Linkerd's proxies write it: port 8080, a name, HTTP/2.
@@ -128,15 +104,10 @@ fn the_transport_header_has_the_known_bytes() {
     let header = Header {
         port: 8080,
         name: "web:80".into(),
-        session_protocol: Some(SessionProtocol {
-            kind: Some(session_protocol::Kind::Http2(session_protocol::Http2 {})),
-        }),
+        session_protocol: Some(SessionProtocol { kind: Some(session_protocol::Kind::Http2(session_protocol::Http2 {})) }),
     };
 
-    assert_eq!(
-        header.encode_to_vec(),
-        b"\x08\x90\x3f\x12\x06web:80\x1a\x02\x12\x00"
-    );
+    assert_eq!(header.encode_to_vec(), b"\x08\x90\x3f\x12\x06web:80\x1a\x02\x12\x00");
 }
 
 /// Takes one length-prefixed part off the front.
