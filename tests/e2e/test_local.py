@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.mesh import Weft, until
 
 SERVER = """
@@ -64,8 +63,10 @@ def asked(weft: Weft, url: str, times: int) -> Counter[str]:
 
 
 def test_workloads_find_and_reach_each_other(weft: Weft, mesh_file: Path) -> None:
-    """Requirement: names resolve as in Kubernetes; each connection goes to a random ready replica; the host reaches
-    what is published; output, exit codes and stdin pass through; applications are unprivileged."""
+    """Requirement: names as in Kubernetes; one random ready replica per connection; the host reaches published ports.
+
+    Output, exit codes and stdin pass through `exec`, and applications are unprivileged.
+    """
     process = weft.up(mesh_file)
     assert set(asked(weft, "http://web:8080/", 60)) == {"web-0", "web-1", "web-2"}
     for name in ("web.default", "web.default.svc", "web.default.svc.cluster.local"):
@@ -94,7 +95,9 @@ def test_an_edit_is_applied_and_a_bad_one_is_not(weft: Weft, mesh_file: Path) ->
     mesh_file.write_text(good.replace("replicas: 3", "replicas: many"))
     mesh_file.write_text(good.replace("replicas: 3", "replicas: 1"))
     until(lambda: len(weft.replicas()) == 2)
-    assert {row["name"]: row["pid"] for row in weft.replicas()} == {name: before[name] for name in ("client-0", "web-0")}
+    assert {row["name"]: row["pid"] for row in weft.replicas()} == {
+        name: before[name] for name in ("client-0", "web-0")
+    }
     assert set(asked(weft, "http://web:8080/", 5)) == {"web-0"}
 
 
@@ -141,12 +144,17 @@ def test_stat_lists_unmeshed_workloads_without_numbers(weft: Weft, mesh_file: Pa
     """Requirement: what has no proxy is listed, and nothing is claimed about it."""
     weft.up(mesh_file)
     rows = json.loads(weft.run("stat", "-o", "json").stdout)
-    assert [(row["name"], row["meshed"], row["success"]) for row in rows] == [("client", "0/1", None), ("web", "0/3", None)]
-    assert weft.run("edges").stdout.split() == "SRC DST SRC_NS DST_NS SECURED CLIENT_ID SERVER_ID".split()
+    assert [(row["name"], row["meshed"], row["success"]) for row in rows] == [
+        ("client", "0/1", None),
+        ("web", "0/3", None),
+    ]
+    assert weft.run("edges").stdout.split() == ["SRC", "DST", "SRC_NS", "DST_NS", "SECURED", "CLIENT_ID", "SERVER_ID"]
 
 
 def processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and command_line(int(entry.name))]
+    return [
+        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and command_line(int(entry.name))
+    ]
 
 
 def command_line(pid: int) -> str:
@@ -165,6 +173,6 @@ def in_directory(pid: int, directory: Path) -> bool:
 
 def network(pid: int) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/ns/net")
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
     except OSError:
         return ""

@@ -25,7 +25,9 @@ output_option = click.option(
     show_default=True,
     help="How to show it.",
 )
-window_option = click.option("-t", "--time-window", "window", default="1m", show_default=True, help="Such as 15s or 5m.")
+window_option = click.option(
+    "-t", "--time-window", "window", default="1m", show_default=True, help="Such as 15s or 5m."
+)
 watch_option = click.option("-w", "--watch", is_flag=True, help="Refresh until Ctrl-C.")
 
 
@@ -39,7 +41,8 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Align columns by spaces; numbers are the caller's to format."""
     widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
     lines = [
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [titles, *rows]
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [titles, *rows]
     ]
     return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """Who has which address: stable across edits of the mesh file, so that a running replica never moves.
 
-Pure values. Replicas live in 198.18.0.0/16, Services in 198.19.0.0/16 (benchmarking space, which meets neither LAN nor VPN).
+Pure values. Replicas live in 198.18.0.0/16, Services in 198.19.0.0/16: benchmarking space, which meets neither LAN
+nor VPN.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,7 @@
-"""The mesh's own CA and the tokens of its replicas. Keys are made anew with each mesh and go with its state directory."""
+"""The mesh's own CA and the tokens of its replicas.
+
+Keys are made anew with each mesh and go with its state directory.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an edit of the mesh file changes: the smallest set of starts and stops that leads from one plan to the next. Pure."""
+"""What an edit of the mesh file changes: the smallest set of starts and stops between two plans. Pure."""
 
 from dataclasses import dataclass
 

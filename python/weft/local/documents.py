@@ -18,12 +18,13 @@ class Written:
 
     @property
     def key(self) -> str:
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """All documents of a mesh. `written` has those of every kind but Workload; `env_files` the content of workloads' files."""
+    """All documents of a mesh; `written` has those of every kind but Workload."""
 
     workloads: tuple[Workload, ...] = ()
     services: tuple[Service, ...] = ()

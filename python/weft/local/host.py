@@ -1,7 +1,7 @@
-"""The part of `weft up` that stays on the host: starts the supervisor in its namespaces and binds published ports for it.
+"""The part of `weft up` that stays on the host: starts the supervisor in its namespaces, binds published ports for it.
 
-A listening socket belongs to the network namespace in which it was made, so the host side makes it and passes it in; the
-supervisor accepts on it from within. When this process ends, for whatever reason, the kernel ends the whole mesh.
+A listening socket belongs to the network namespace in which it was made, so the host side makes it and passes it in;
+the supervisor accepts on it from within. When this process ends, for whatever reason, the kernel ends the whole mesh.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ def check_machine() -> None:
             raise WeftError(f"the program `{program}` is missing", f"install the package {package}")
     tried = subprocess.run([*_unshare(), "true"], capture_output=True, text=True)
     if tried.returncode != 0:
-        hint = "run as root, or let normal users make user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone"
-        raise WeftError(
-            f"the kernel refuses namespaces: {tried.stderr.strip()}",
-            f"{hint}, kernel.apparmor_restrict_unprivileged_userns)",
+        hint = (
+            "run as root, or let normal users make user namespaces: sysctl user.max_user_namespaces, "
+            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns"
         )
+        raise WeftError(f"the kernel refuses namespaces: {tried.stderr.strip()}", hint)
 
 
 def find_program(name: str) -> str | None:
@@ -51,7 +51,7 @@ def run(state: State, mesh: str, files: Sequence[Path]) -> int:
 
 
 def detach(state: State, mesh: str, files: Sequence[Path]) -> None:
-    """Start `weft up` in the background and return when the mesh is ready. Raises WeftError with what it said instead."""
+    """Start `weft up` in the background; return when the mesh is ready. Raises WeftError with what it said instead."""
     state.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     said = state.root.with_suffix(".up.log")
     with said.open("wb") as output:
@@ -69,13 +69,11 @@ def detach(state: State, mesh: str, files: Sequence[Path]) -> None:
 
 def wait_until_gone(state: State) -> None:
     """Return when nothing of the mesh is left. Raises WeftError when it does not end."""
-    give_up = time.monotonic() + _STOP_LIMIT
-    while state.root.exists() and state.alive():
-        if time.monotonic() > give_up:
-            raise WeftError(
-                "the mesh does not stop", f"kill process {state.owner.read_text().split()[0]}: everything goes with it"
-            )
+    for _ in range(_STOP_POLLS):
+        if not state.alive():
+            return
         time.sleep(_POLL)
+    raise WeftError("the mesh does not stop", f"kill the process that {state.owner} names: everything goes with it")
 
 
 async def _run(state: State, mesh: str, files: Sequence[Path]) -> int:
@@ -140,7 +138,7 @@ def _unshare() -> list[str]:
 
 
 def _application_uid() -> int:
-    """Who applications are outside: as root somebody unprivileged, as a normal user that user (0 in our user namespace)."""
+    """Who applications are outside: for root somebody unprivileged, for a normal user that user (0 inside)."""
     if os.geteuid() != 0:
         return 0
     return int(os.environ.get("SUDO_UID", "0")) or _NOBODY
@@ -148,4 +146,4 @@ def _application_uid() -> int:
 
 _NOBODY = 65534
 _POLL = 0.05
-_STOP_LIMIT = 60.0
+_STOP_POLLS = 1200

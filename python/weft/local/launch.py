@@ -1,8 +1,8 @@
 """Turn this process into one application of the mesh: private files, no privileges, then exec.
 
-Started by the supervisor inside the replica's network namespace with one JSON argument (`Launch`). It binds the replica's
-resolv.conf and hosts, hides the mesh's state directory (tokens, keys, the API socket), enters a user namespace as uid 1000
-and executes the program. It never returns: a failure is one line on stderr and exit code 126 or 127.
+Started by the supervisor inside the replica's network namespace with one JSON argument (`Launch`). It binds the
+replica's resolv.conf and hosts, hides the mesh's state directory (tokens, keys, the API socket), enters a user
+namespace as uid 1000 and executes the program. A failure is a line on stderr and exit code 126 or 127.
 Imports only the standard library and `namespaces`: it runs before every start of every application.
 """
 
@@ -29,7 +29,7 @@ class Launch:
     hide: str
     """The directory that the application must not see."""
     outside_uid: int
-    """Who the application is outside its user namespace; 0 only inside a user namespace that maps it to a normal user."""
+    """Who the application is outside its user namespace; 0 only where a user namespace maps it to a normal user."""
 
     def argv(self) -> list[str]:
         """The command that performs this launch."""
@@ -43,18 +43,17 @@ def main(document: str) -> int:
         _prepare(launch)
         os.chdir(launch.working_directory)
     except OSError as problem:
-        print(f"weft: cannot start in {launch.working_directory}: {problem}", file=sys.stderr)
+        sys.stderr.write(f"weft: cannot start in {launch.working_directory}: {problem}\n")
         if isinstance(problem, PermissionError):
-            print(
+            sys.stderr.write(
                 "hint: applications run as an unprivileged user (uid 1000 inside, "
-                f"uid {launch.outside_uid} outside); let that user read the directory",
-                file=sys.stderr,
+                f"uid {launch.outside_uid} outside); let that user read the directory\n"
             )
         return 126
     try:
         os.execvpe(launch.command[0], launch.command, launch.environment)
     except OSError as problem:
-        print(f"weft: cannot run {launch.command[0]}: {problem.strerror}", file=sys.stderr)
+        sys.stderr.write(f"weft: cannot run {launch.command[0]}: {problem.strerror}\n")
         return 127
 
 

@@ -65,7 +65,7 @@ def bind(source: Path, target: Path) -> None:
 
 
 def mount(source: str, target: Path, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2). Raises OSError."""
+    """Mount, as the system call of that name does. Raises OSError."""
     arguments = (
         source.encode(),
         os.fsencode(target),

@@ -1,4 +1,4 @@
-"""The Kubernetes-shaped documents that the control plane reads: one per pod and Service, the rest as the user wrote them. Pure."""
+"""The documents that the control plane reads: Pods and Services made here, the rest as the user wrote them. Pure."""
 
 import hashlib
 from collections.abc import Container, Iterable

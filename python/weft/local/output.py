@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Log:
-    """An append-only file that rotates once at `LIMIT` bytes. `pipe` is where processes write; `run` is the only reader."""
+    """An append-only file that rotates at `LIMIT` bytes. `pipe` is where processes write; `run` is the only reader."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -45,6 +45,7 @@ class Replica:
 
     @property
     def name(self) -> str:
+        """Return `WORKLOAD-ORDINAL`, the pod's name."""
         return f"{self.workload}-{self.ordinal}"
 
     @property
@@ -84,6 +85,7 @@ class Service:
 
     @property
     def key(self) -> str:
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 
@@ -122,7 +124,7 @@ class Plan:
 
 
 def make(documents: Documents, before: Addresses | None = None) -> Plan:
-    """The plan for these documents; addresses in `before` are kept for what still exists and not reused while it lasts."""
+    """The plan for these documents; what was there keeps its address in `before`."""
     addresses = before or Addresses()
     replicas: dict[str, Replica] = {}
     labels: dict[str, Labels] = {}

@@ -1,4 +1,4 @@
-"""Whether a replica is ready: asked from inside its own network namespace, past its proxy, in the words of Kubernetes' probes."""
+"""Whether a replica is ready: asked inside its own network namespace, past its proxy, as Kubernetes' probes ask."""
 
 import asyncio
 import socket

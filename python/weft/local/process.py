@@ -1,4 +1,4 @@
-"""One program that is kept running: started again with a growing pause when it ends, stopped with a term and then a kill."""
+"""One program that is kept running: started again after a growing pause, stopped with a term and then a kill."""
 
 import asyncio
 import signal

@@ -27,9 +27,11 @@ class Responder(asyncio.DatagramProtocol):
         self._server = await asyncio.start_server(self._conversation, address, port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the UDP socket that replies go out by."""
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer one query that came by UDP."""
         reply = self._reply(data, _UDP_LIMIT)
         if reply is not None and self._transport is not None:
             self._transport.sendto(reply, addr)

@@ -1,8 +1,8 @@
 """The nftables rules of one replica, as text. Pure: `nft -f -` inside the replica's network namespace loads them whole.
 
-A meshed replica's TCP is redirected to its proxy, except the proxy's own (told by socket mark), loopback, DNS and skipped
-ports. An unmeshed replica gets what a cluster without a mesh gives: one random ready endpoint per connection. Whatever is
-left of a Service's traffic is refused at once instead of timing out.
+A meshed replica's TCP is redirected to its proxy, except the proxy's own (told by socket mark), loopback, DNS and
+skipped ports. An unmeshed replica gets what a cluster without a mesh gives: one random ready endpoint per connection.
+Whatever is left of a Service's traffic is refused at once instead of timing out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ class Balanced:
 
 
 def meshed(skip_inbound: Sequence[str], skip_outbound: Sequence[str], balanced: Iterable[Balanced]) -> str:
-    """Rules of a replica with a proxy; of `balanced` only what a proxy does not carry (UDP and skipped ports) is used."""
+    """Rules of a replica with a proxy; of `balanced` it needs what a proxy does not carry: UDP and skipped ports."""
     skipped = [f"tcp dport {{ {', '.join(skip_outbound)} }} accept"] if skip_outbound else []
     direct = [entry for entry in balanced if entry.protocol != "TCP" or _covers(skip_outbound, entry.port)]
     output = [

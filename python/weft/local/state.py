@@ -40,6 +40,7 @@ class State:
 
     @property
     def logs(self) -> Path:
+        """What processes printed."""
         return self.root / "logs"
 
     @property
@@ -76,7 +77,7 @@ def find(mesh: str) -> State:
 
 
 def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot: tells it from a later one with the same id. Empty when gone."""
+    """When a process started (clock ticks since boot): tells it from a later one with its id. Empty when gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The supervisor: the first process of the mesh's PID namespace. Wires the parts, applies plans, ends everything at the end.
+"""The supervisor: the first process of the mesh's PID namespace. Wires the parts, applies plans, ends everything.
 
 Started by `host` with one JSON argument. What should run is decided in `plan` and `difference`; how, in `replica`.
 """
@@ -237,10 +237,10 @@ class Supervisor:
 
     async def _watch(self) -> None:
         """Apply edits; keep the last good plan when one is bad."""
-        watched = {file if file.is_dir() else file.parent for file in self.files}
-        names = {file.resolve() for file in self.files}
+        names = await asyncio.to_thread(lambda: {file.resolve(): file.is_dir() for file in self.files})
+        watched = {file if directory else file.parent for file, directory in names.items()}
         async for changes in watchfiles.awatch(*watched, recursive=False, debounce=200):
-            touched = {Path(path).resolve() for _, path in changes}
+            touched = {Path(path) for _, path in changes}
             if not any(path in names or path.parent in names for path in touched):
                 continue
             documents = await asyncio.to_thread(reading.read, self.files)
@@ -266,11 +266,11 @@ def _innermost(problem: BaseException) -> BaseException:
 
 def _show(problems: Sequence[Problem]) -> None:
     for problem in problems:
-        print(problem, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{problem}\n")
 
 
 def _say(words: str) -> None:
-    print(f"weft: {words}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"weft: {words}\n")
 
 
 async def _run(order: dict[str, object]) -> int:
@@ -301,7 +301,7 @@ def _list(value: object) -> list[object]:
 
 
 def _own_proc() -> None:
-    """A /proc that shows the mesh's processes only; a container that masks /proc forbids it, and nothing depends on it."""
+    """A /proc that shows the mesh's processes only. A container that masks /proc forbids it; nothing depends on it."""
     namespaces.make_mounts_private()
     with contextlib.suppress(OSError):
         namespaces.mount(

@@ -1,7 +1,7 @@
 """The names of a mesh: which records a plan and its ready replicas give. Pure: a `Zone` is rebuilt, never changed.
 
-Names are as in Kubernetes: `SERVICE.NAMESPACE.svc.DOMAIN` (also `SERVICE.NAMESPACE.svc`, `SERVICE.NAMESPACE`, `SERVICE` through
-the replica's search path), the replicas of a headless Service, `REPLICA.SERVICE...` and SRV for named ports.
+Names are as in Kubernetes: `SERVICE.NAMESPACE.svc.DOMAIN` (also `SERVICE.NAMESPACE.svc`, `SERVICE.NAMESPACE`, and
+`SERVICE` by the replica's search path), a headless Service's replicas, `REPLICA.SERVICE...` and SRV for named ports.
 """
 
 from collections.abc import Container

@@ -34,7 +34,7 @@ class Ring:
             del self._readings[stale]
 
     def window(self, now: float, seconds: float) -> Iterator[Growth]:
-        """The growth of every source that was read in the last `seconds`; a counter that fell started again from zero."""
+        """The growth of every source read in the last `seconds`; a counter that fell started again from zero."""
         for source, readings in self._readings.items():
             inside = [reading for reading in readings if now - reading[0] <= seconds]
             if not inside:

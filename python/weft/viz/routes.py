@@ -60,7 +60,7 @@ def _key(series: Series) -> _Key:
 
 
 def _failed(series: Series) -> bool:
-    """Linkerd's default classification: an error without a status, HTTP 5xx, and the gRPC codes that blame the server."""
+    """Linkerd's default classification: errors without a status, HTTP 5xx, gRPC codes that blame the server."""
     if series.label("error") or series.label("http_status").startswith("5"):
         return True
     return series.label("grpc_status").upper() in _FAILED_GRPC

@@ -15,7 +15,9 @@ spec: {selector: {app: voting}, ports: [{port: 80, targetPort: grpc}]}
 """
 
 
-def test_each_replica_has_an_address_an_identity_and_a_directory(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+def test_each_replica_has_an_address_an_identity_and_a_directory(
+    tmp_path: Path, mesh: str, planned: Callable[..., Plan]
+) -> None:
     """Requirement: replicas are NAME-0, NAME-1 ... in 198.18.0.0/16; the service account defaults to the name."""
     made = planned(mesh)
     assert list(made.replicas) == ["default/voting-0", "default/voting-1", "default/cron-0"]
@@ -28,7 +30,9 @@ def test_each_replica_has_an_address_an_identity_and_a_directory(tmp_path: Path,
     assert cron.working_directory == str(tmp_path / "jobs")
 
 
-def test_a_service_of_the_same_name_is_made_unless_the_file_has_one(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+def test_a_service_of_the_same_name_is_made_unless_the_file_has_one(
+    tmp_path: Path, mesh: str, planned: Callable[..., Plan]
+) -> None:
     """Requirement: ports imply a Service; the user's own Service wins and gets an address too."""
     implied = planned(mesh).services["default/voting"]
     assert [(port.port, port.target) for port in implied.ports] == [(8080, 8080)]

@@ -55,7 +55,7 @@ def test_labels_are_read_with_their_escapes() -> None:
 
 
 def test_stat_sums_the_replicas_of_a_workload() -> None:
-    """Requirement: success and rate from inbound responses, without the proxy's own ports; open connections as they are."""
+    """Requirement: success and rate from inbound responses, not the proxy's own ports; open connections as they are."""
     rows = {row["name"]: row for row in stat.rows(filled().window(110.0, 60.0), WORKLOADS)}
     voting = rows["voting"]
     assert voting["meshed"] == "2/2"
