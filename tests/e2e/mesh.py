@@ -73,7 +73,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 def environment() -> dict[str, str]:
     """Return the environment in which `weft` finds this clone's sources."""
-    return {**os.environ, "PYTHONPATH": str(SOURCES)}
+    paths = [str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 COMMAND = (sys.executable, "-m", "weft")

@@ -42,7 +42,8 @@ def command(
         return [
             row
             for row in rows
-            if (not names or row[key] in names) and (namespace is None or row["namespace"] == namespace)
+            if (not names or row[key] in names)
+            and (row["namespace"] == namespace if namespace else row["namespace"] != OWN)
         ]
 
     try:
@@ -85,6 +86,10 @@ def _routes(rows: list[dict[str, object]], wide: bool) -> tuple[list[str], list[
 def _measured(row: dict[str, object]) -> list[str]:
     latencies = [milliseconds(row[f"latency_{rank}_ms"]) for rank in ("p50", "p95", "p99")]
     return [percentage(row["success"]), rate(row["rps"]), *latencies]
+
+
+OWN = "weft"
+"""The control plane's namespace is shown when asked for."""
 
 
 def _bytes(value: object) -> str:

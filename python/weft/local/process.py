@@ -20,6 +20,8 @@ class Process:
         self.log = log
         self.restarts = 0
         self.child: Child | None = None
+        self.ended = ""
+        """How it ended last, in words; empty before it ever did."""
         self._start = start
         self._changed = changed
 
@@ -28,8 +30,8 @@ class Process:
         """Whether the program runs now."""
         return self.child is not None and not self.child.exit.done()
 
-    async def keep(self) -> None:
-        """Run until cancelled; the program is then stopped before this returns."""
+    async def keep(self, outlive: asyncio.Event | None = None) -> None:
+        """Run until cancelled; the program is then stopped, after `outlive` is set, before this returns."""
         pause = _FIRST_PAUSE
         clock = asyncio.get_running_loop().time
         try:
@@ -38,11 +40,12 @@ class Process:
                 try:
                     self.child = self._start()
                 except OSError as problem:
-                    self.log.note(f"{self.name} cannot start: {problem}")
+                    self.ended = f"cannot start: {problem}"
+                    self.log.note(f"{self.name} {self.ended}")
                 else:
                     self._changed()
-                    code = await asyncio.shield(self.child.exit)
-                    self.log.note(f"{self.name} {describe_exit(code)}")
+                    self.ended = describe_exit(await asyncio.shield(self.child.exit))
+                    self.log.note(f"{self.name} {self.ended}")
                     self.finished = self.once
                     self._changed()
                     if self.once:
@@ -53,6 +56,8 @@ class Process:
                 pause = min(pause * 2, _LAST_PAUSE)
                 self.restarts += 1
         finally:
+            if outlive is not None:
+                await outlive.wait()
             await self._stop()
 
     async def _stop(self) -> None:

@@ -68,10 +68,15 @@ class Running:
     logs: dict[str, Log] = field(default_factory=dict)
     _loaded_rules: str = ""
     _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _application_stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    """Not set while the application runs: its proxy ends after it, so that what it has in hand can be answered."""
 
     async def run(self) -> None:
         """Keep the replica running until cancelled; then stop it and take its network away."""
         self.port = await fabric.attach(self.number, self.replica.address)
+        self._application_stopped.set()
+        self._proxy_ready.clear()
+        self._loaded_rules = ""
         try:
             await self.load_rules()
             self._write_files()
@@ -135,7 +140,11 @@ class Running:
             return self.around.children.start(command, network=self.port.network, stdout=log.pipe, stderr=log.pipe)
 
         self.application = Process(self.replica.name, begin, log, self.around.changed, once=self.replica.once)
-        await self.application.keep()
+        self._application_stopped.clear()
+        try:
+            await self.application.keep()
+        finally:
+            self._application_stopped.set()
 
     async def _keep_proxy(self) -> None:
         if self.sidecar is None:
@@ -155,7 +164,7 @@ class Running:
 
         self.proxy = Process("weft-proxy", begin, log, self.around.changed)
         async with asyncio.TaskGroup() as group:
-            start(group, f"proxy process {self.replica.key}", self.proxy.keep())
+            start(group, f"proxy process {self.replica.key}", self.proxy.keep(outlive=self._application_stopped))
             start(group, f"proxy readiness {self.replica.key}", self._watch_proxy())
 
     async def _watch_proxy(self) -> None:
@@ -185,7 +194,8 @@ class Running:
         if self.application is None or not self.application.running:
             if self.application is not None and self.application.finished:
                 return "finished"
-            return "its application does not run"
+            ended = self.application.ended if self.application is not None else ""
+            return f"its application {ended} (see `weft logs {self.replica.name}`)" if ended else "starting"
         if self.sidecar is not None and not self._proxy_ready.is_set():
             return "its proxy is not ready"
         if self.privileged_command:

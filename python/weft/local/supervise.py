@@ -207,7 +207,10 @@ class Supervisor:
         if _CONTROL in self.running:
             control = objects.control_plane()
             documents["pod-control-plane.json"] = objects.pod(control, objects.CONTROL_LABELS, _CONTROL in ready)
-        self._store.write(documents)
+        try:
+            self._store.write(documents)
+        except OSError as problem:
+            _say(f"cannot write the control plane's documents: {problem}")
         for running, _ in list(self.running.values()):
             try:
                 await running.load_rules()
