@@ -1,6 +1,6 @@
 """Holds the Snapshot in force and the answers that somebody waits for.
 
-Decides which questions a change concerns (those whose footprint holds a touched key); what an answer is, `compile` decides.
+Decides which questions a change concerns: those whose footprint holds a touched key. What an answer is, `compile` says.
 Lives on one event loop: `replace` runs to its end before a reader sees anything of it.
 """
 
@@ -20,7 +20,7 @@ class TooManyQuestions(Exception):
 
 
 class Version:
-    """An answer as it was for a while. `encoded` keeps what was made of it for as long as a reader may still want it."""
+    """An answer as it was for a while. `encoded` keeps what was made of it while a reader may still want it."""
 
     __slots__ = ("_made", "answer", "number")
 

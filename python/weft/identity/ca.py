@@ -25,7 +25,7 @@ ANCHORS, ISSUER, ISSUER_KEY = "ca.crt", "issuer.crt", "issuer.key"
 
 
 class Refused(Exception):
-    """A request that gets no certificate. `malformed`: it cannot be understood; else it asks for what it may not have."""
+    """A request that gets no certificate. `malformed`: not understood; else it asks for what it may not have."""
 
     def __init__(self, reason: str, *, malformed: bool) -> None:
         super().__init__(reason)

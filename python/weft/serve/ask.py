@@ -1,4 +1,4 @@
-"""From a proxy's request to a Question, or to the reason why it is none. Reads wire types; decides nothing of the mesh."""
+"""From a proxy's request to a Question, or to the reason why it is none. Decides nothing of the mesh."""
 
 import ipaddress
 import json

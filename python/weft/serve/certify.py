@@ -1,7 +1,7 @@
 """The identity service: a token and a certificate request in, a certificate of a day out.
 
 Decides only the order of checks and their gRPC codes; what a valid token or request is, `weft.identity` says.
-The issuer's files are looked at on each call and loaded again when they changed: a bad one leaves the last good in force.
+The issuer's files are looked at on each call and loaded again when they changed: the last good stays in force.
 """
 
 import logging

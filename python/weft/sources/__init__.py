@@ -1,4 +1,7 @@
-"""Where documents come from. A source is awaited: it hands each new whole set of documents to the function it was given."""
+"""Where documents come from. A source hands each new whole set to the function it was given.
+
+Sources do not judge documents: what is wrong with one, `weft.resources` says.
+"""
 
 from weft.sources.directory import Directory
 from weft.sources.memory import Memory

@@ -1,7 +1,7 @@
 """Documents in the files of one directory, watched.
 
-A file that turns bad keeps its last good documents in force, and its problems are logged once. Files are read again only
-when they changed. The directory is looked at once a second as well, since a watch may miss what happens before it starts.
+A file that turns bad keeps its last good documents in force, and its problems are logged once. Files are read again
+only when they changed. The directory is looked at once a second as well: a watch misses what happens before it starts.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from weft.lib.errors import Problem
+from weft.lib.errors import Problem, WeftError
 from weft.model import Document
 from weft.resources import Loaded, files_in, join, load_file
 from weft.sources.memory import Publish
@@ -32,9 +32,9 @@ class Directory:
         self.problems: dict[Path, tuple[Problem, ...]] = {}
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Read, publish, set `ready`, and go on until cancelled. A directory that does not exist yet is waited for."""
-        while not self._path.is_dir():
-            await asyncio.sleep(ABSENT_SECONDS)
+        """Read, publish, set `ready`, and go on until cancelled."""
+        if not self._path.is_dir():
+            raise WeftError(f"{self._path} is not a directory", "--objects names the directory of the mesh's documents")
         self.scan(first=True)
         ready.set()
         watch = awatch(
@@ -51,7 +51,12 @@ class Directory:
 
     def scan(self, first: bool = False) -> None:
         """Read what changed since the last time; publish when anything did, and the first time."""
-        present = {path: stamp for path in files_in(self._path) if (stamp := _stamp(path)) is not None}
+        try:
+            files = files_in(self._path)
+        except OSError as error:
+            log.error("cannot read the objects, the last good state stays", extra={"fields": {"error": str(error)}})
+            return
+        present = {path: stamp for path in files if (stamp := _stamp(path)) is not None}
         changed = [path for path, stamp in present.items() if self._stamps.get(path) != stamp]
         gone = [path for path in self._stamps if path not in present]
         for path in gone:
@@ -97,7 +102,6 @@ def _stamp(path: Path) -> Stamp | None:
     return about.st_ino, about.st_mtime_ns, about.st_size
 
 
-ABSENT_SECONDS = 0.2
 DEBOUNCE_MS = 200
 STEP_MS = 20
 RESCAN_MS = 1000

@@ -22,6 +22,6 @@ class Memory:
 
     def remove(self, *ids: ObjectId) -> None:
         """Take documents away."""
-        for id in ids:
-            self._documents.pop(id, None)
+        for each in ids:
+            self._documents.pop(each, None)
         self._publish(tuple(self._documents.values()))

@@ -281,16 +281,15 @@ async def _http(port: int, path: str) -> bytes:
     return answer
 
 
-async def _until_known(
-    stub: destination_pb2_grpc.DestinationStub, request: destination_pb2.GetDestination
-) -> Any:
+async def _until_known(stub: destination_pb2_grpc.DestinationStub, request: destination_pb2.GetDestination) -> Any:
     """Return a stream once the Service is known, as a proxy does: by asking again."""
     profiles = stub.GetProfile(request)
     while True:
         try:
             await profiles.read()
         except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.NOT_FOUND
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
             profiles = stub.GetProfile(request)
         else:
             profiles.cancel()
