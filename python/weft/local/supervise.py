@@ -1,0 +1,321 @@
+"""The supervisor: the first process of the mesh's PID namespace. Wires the parts, applies plans, ends everything.
+
+Started by `host` with one JSON argument. What should run is decided in `plan` and `difference`; how, in `replica`.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import watchfiles
+
+from weft.lib.errors import Problem, WeftError
+from weft.lib.tasks import start
+from weft.local import difference, fabric, namespaces, objects, plan, reading, rules, zone
+from weft.local.addresses import GATEWAY
+from weft.local.api import Api
+from weft.local.children import Children
+from weft.local.control import Control
+from weft.local.metrics import Sampler
+from weft.local.plan import Plan, Replica
+from weft.local.publish import Published
+from weft.local.replica import Running, Surroundings
+from weft.local.responder import Responder
+from weft.local.state import State
+from weft.local.store import ObjectStore
+
+
+class Supervisor:
+    """One mesh."""
+
+    def __init__(
+        self, state: State, mesh: str, files: Sequence[Path], published_by: socket.socket, application_uid: int
+    ) -> None:
+        self.state = state
+        self.mesh = mesh
+        self.files = files
+        self.current = Plan({}, {}, {}, {}, ())
+        self.running: dict[str, tuple[Running, asyncio.Task[None]]] = {}
+        self.names = zone.Zone()
+        self.applied = False
+        """Whether the mesh file's first plan has been started."""
+        self.stopping = asyncio.Event()
+        self.change = asyncio.Event()
+        self.sampler = Sampler(self.meshed_addresses)
+        self._children = Children()
+        self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
+        self._control = Control(state)
+        self._published = Published(published_by, self.ready_addresses)
+        self._store = ObjectStore(state.objects)
+        self._group: asyncio.TaskGroup
+        self._numbers = 0
+
+    async def run(self) -> int:
+        """Until told to stop; the exit code."""
+        documents = await asyncio.to_thread(reading.read, self.files)
+        if isinstance(documents, list):
+            _show(documents)
+            return 1
+        self._children.watch()
+        await fabric.raise_bridge()
+        code = 0
+        await Responder(lambda: self.names).listen(GATEWAY)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                background = [
+                    start(group, "api", Api(self).serve()),
+                    start(group, "settle", self._settle()),
+                    start(group, "sample metrics", self.sampler.run()),
+                    start(group, "announce", self._announce()),
+                ]
+                await self._apply(plan.make(documents))
+                self.applied = True
+                self.changed()
+                background.append(start(group, "watch mesh files", self._watch()))
+                await self.stopping.wait()
+                _say("stopping")
+                for task in background:
+                    task.cancel()
+                await self._stop([key for key in self.running if key != _CONTROL])
+                await self._stop(list(self.running))
+                for listen in self.current.publish:
+                    self._published.close(listen)
+        except* WeftError as problems:
+            for problem in problems.exceptions:
+                _say(
+                    f"{problem}"
+                    + (f"\n    hint: {problem.hint}" if isinstance(problem, WeftError) and problem.hint else "")
+                )
+            code = 1
+        return code
+
+    def changed(self) -> None:
+        """Something that others see has changed: readiness, a process, the plan."""
+        self.change.set()
+        self.change = asyncio.Event()
+
+    async def wait_for(self, namespace: str, workloads: tuple[str, ...]) -> None:
+        """Until each of these workloads has only ready or finished replicas."""
+        while not all(self._workload_ready(namespace, workload) for workload in workloads):
+            await self.change.wait()
+
+    def ready(self) -> frozenset[str]:
+        """Keys of the replicas that are ready."""
+        return frozenset(key for key, (running, _) in self.running.items() if running.ready)
+
+    def not_ready(self) -> list[str]:
+        """Keys of the replicas that others still wait for."""
+        return [key for key, (each, _) in self.running.items() if not each.ready and each.reason != "finished"]
+
+    def ready_addresses(self, workload: str) -> list[str]:
+        """Addresses of a workload's ready replicas."""
+        ready = self.ready()
+        replicas = self.current.replicas.items()
+        return [
+            each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload
+        ]
+
+    def meshed_addresses(self) -> dict[str, str]:
+        """Key -> address of the replicas that have a proxy."""
+        return {
+            key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
+        }
+
+    def _workload_ready(self, namespace: str, workload: str) -> bool:
+        keys = [
+            key
+            for key, each in self.current.replicas.items()
+            if (each.namespace, each.workload) == (namespace, workload)
+        ]
+        found = [self.running[key][0] for key in keys if key in self.running]
+        return len(found) == len(keys) and all(each.ready or each.reason == "finished" for each in found)
+
+    async def _apply(self, new: Plan) -> None:
+        change = difference.between(self.current, new)
+        if any(replica.meshed for replica in new.replicas.values()):
+            self._control.require()
+            if _CONTROL not in self.running:
+                self._start(_CONTROL, objects.control_plane(), new)
+        await self._stop([*change.stop, *change.restart])
+        for listen in change.close:
+            self._published.close(listen)
+        self.current = new
+        await self._refresh()
+        if _CONTROL in self.running:
+            while not self.running[_CONTROL][0].ready:
+                await self.change.wait()
+        for key in (*change.start, *change.restart):
+            self._start(key, new.replicas[key], new)
+        for listen in change.open:
+            workload, port = new.publish[listen]
+            try:
+                await self._published.open(self._group, listen, workload, port)
+            except OSError as problem:
+                _say(str(problem))
+
+    def _start(self, key: str, replica: Replica, of: Plan) -> None:
+        self._numbers += 1
+        running = Running(
+            replica=replica,
+            number=self._numbers,
+            around=self._around,
+            sidecar=self._control.sidecar(replica) if replica.meshed else None,
+            rules=lambda: self._rules(replica),
+            privileged_command=self._control.command() if key == _CONTROL else (),
+        )
+        self.running[key] = running, start(self._group, f"replica {key}", self._guard(key, running))
+
+    async def _guard(self, key: str, running: Running) -> None:
+        """One replica's failure is its own: said, and tried again."""
+        while True:
+            try:
+                await running.run()
+            except (ExceptionGroup, OSError, RuntimeError) as problem:
+                reason = str(_innermost(problem))
+                if reason != running.reason:
+                    _say(f"{key}: {reason}")
+                running.reason = reason
+                if os.environ.get("WEFT_DEBUG"):
+                    traceback.print_exception(problem)
+            await asyncio.sleep(_RETRY)
+
+    async def _stop(self, keys: Sequence[str]) -> None:
+        stopped = [self.running.pop(key)[1] for key in keys if key in self.running]
+        for task in stopped:
+            task.cancel()
+        if stopped:
+            await asyncio.wait(stopped)
+
+    async def _settle(self) -> None:
+        """Tell everyone what changed: names, the control plane's documents, the rules of replicas without a proxy."""
+        while True:
+            waiting = self.change
+            await self._refresh()
+            await waiting.wait()
+
+    async def _refresh(self) -> None:
+        ready = self.ready()
+        self.names = zone.build(self.current, ready)
+        documents = objects.build(self.current, ready)
+        if _CONTROL in self.running:
+            control = objects.control_plane()
+            documents["pod-control-plane.json"] = objects.pod(control, objects.CONTROL_LABELS, _CONTROL in ready)
+        try:
+            self._store.write(documents)
+        except OSError as problem:
+            _say(f"cannot write the control plane's documents: {problem}")
+        for running, _ in list(self.running.values()):
+            try:
+                await running.load_rules()
+            except RuntimeError as problem:
+                _say(str(problem))
+
+    def _rules(self, replica: Replica) -> str:
+        balanced = plan.balanced(self.current, self.ready())
+        if replica.meshed:
+            return rules.meshed(replica.skip_inbound, replica.skip_outbound, balanced)
+        return rules.unmeshed(balanced)
+
+    async def _announce(self) -> None:
+        """Say once that everything is ready, and meanwhile what is being waited for."""
+        while (not_ready := self.not_ready()) or not self.applied:
+            waiting = self.change
+            try:
+                await asyncio.wait_for(waiting.wait(), _PATIENCE)
+            except TimeoutError:
+                for key in not_ready:
+                    if key in self.running:
+                        _say(f"waiting for {key}: {self.running[key][0].reason}")
+        published = "".join(
+            f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.current.publish.items()
+        )
+        _say(f"mesh {self.mesh}: {len(self.current.replicas)} replicas ready{published}")
+
+    async def _watch(self) -> None:
+        """Apply edits; keep the last good plan when one is bad."""
+        names = await asyncio.to_thread(lambda: {file.resolve(): file.is_dir() for file in self.files})
+        watched = {file if directory else file.parent for file, directory in names.items()}
+        async for changes in watchfiles.awatch(*watched, recursive=False, debounce=200):
+            touched = {Path(path) for _, path in changes}
+            if not any(path in names or path.parent in names for path in touched):
+                continue
+            documents = await asyncio.to_thread(reading.read, self.files)
+            if isinstance(documents, list):
+                _show(documents)
+                _say("the edit was not applied; the mesh stays as it was")
+                continue
+            try:
+                new = plan.make(documents, self.current.addresses)
+                if difference.between(self.current, new):
+                    await self._apply(new)
+                    self.changed()
+                    _say("the edit is applied")
+            except WeftError as problem:
+                _say(f"the edit was not applied: {problem}\n    hint: {problem.hint}")
+
+
+def _innermost(problem: BaseException) -> BaseException:
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
+
+
+def _show(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"weft: {words}\n")
+
+
+async def _run(order: dict[str, object]) -> int:
+    binder = socket.socket(fileno=int(str(order["binder"])))
+    binder.set_inheritable(False)
+    supervisor = Supervisor(
+        state=State(Path(str(order["state"]))),
+        mesh=str(order["mesh"]),
+        files=[Path(str(file)) for file in _list(order["files"])],
+        published_by=binder,
+        application_uid=int(str(order["application_uid"])),
+    )
+    lifeline = int(str(order["lifeline"]))
+
+    def told() -> None:
+        if os.read(lifeline, 64):
+            supervisor.stopping.set()
+        else:
+            os._exit(1)  # the host's side is gone: so is the mesh, with every process in this PID namespace
+
+    os.set_inheritable(lifeline, False)
+    asyncio.get_running_loop().add_reader(lifeline, told)
+    return await supervisor.run()
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _own_proc() -> None:
+    """A /proc that shows the mesh's processes only. A container that masks /proc forbids it; nothing depends on it."""
+    namespaces.make_mounts_private()
+    with contextlib.suppress(OSError):
+        namespaces.mount(
+            "proc", Path("/proc"), "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+        )
+
+
+_CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
+_RETRY = 1.0
+_PATIENCE = 5.0
+
+if __name__ == "__main__":
+    _own_proc()
+    sys.exit(asyncio.run(_run(json.loads(sys.argv[1]))))
