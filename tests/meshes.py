@@ -42,7 +42,9 @@ metadata: {{name: {name}, namespace: {namespace}, labels: {{app: {app}{label}}},
 spec:
   serviceAccountName: {app}
   hostname: {name}
-  containers: [{{ports: [{{name: http, containerPort: 8080}}], livenessProbe: {{httpGet: {{port: http, path: /healthz}}}}}}]
+  containers:
+  - ports: [{{name: http, containerPort: 8080}}]
+    livenessProbe: {{httpGet: {{port: http, path: /healthz}}}}
   {extra}
 status:
   podIP: {ip}

@@ -1,8 +1,8 @@
 """Endpoints: a Service's selector over ready pods, and how each pod is reached."""
 
 import pytest
-
 from tests.meshes import WEB, pod, snapshot
+
 from weft.compile import EndpointsOf, answer
 from weft.compile.answer import Address, Code, Endpoint, Endpoints, Unanswerable
 from weft.compile.authority import Authority, parse

@@ -1,8 +1,8 @@
 """Inbound policies: the defaults, where they come from, probes and opaque ports."""
 
 import pytest
-
 from tests.meshes import pod, snapshot
+
 from weft.compile import InboundOf, answer
 from weft.compile.answer import Clients, InboundPolicy, Protocol, Unanswerable
 from weft.model.settings import Settings

@@ -1,8 +1,8 @@
 """Outbound policies and profiles: what a target is, and how requests to it are routed."""
 
 import pytest
-
 from tests.meshes import WEB, pod, snapshot
+
 from weft.compile import OutboundOf, ProfileOf, answer
 from weft.compile.answer import (
     Address,

@@ -70,7 +70,7 @@ def test_readiness_has_the_words_of_kubernetes_and_takes_named_ports(readiness: 
 
 
 def test_several_problems_are_told_at_once() -> None:
-    """Requirement: a user sees everything that is wrong in one run, each with its own line, in the order of the file."""
+    """Requirement: a user sees everything that is wrong in one run, each with its line, in the file's order."""
     text = workload('  command: [x]\n  replica: 3\n  workingDir: 7\n  env: {A: 1, B: yes, C: "ok"}\n  restart: often\n')
     text += "---\nkind: Servic\napiVersion: v1\n"
     assert said(load_text(text, "m")) == [
@@ -218,7 +218,8 @@ def test_a_headless_service_has_no_address() -> None:
 )
 def test_a_route_that_cannot_mean_anything_is_refused_with_its_line(rule: str, reason: str) -> None:
     """Requirement: what a route gets wrong is said where it stands."""
-    text = f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\nspec:\n  rules:\n  - {rule}\n"
+    head = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  rules:\n"
+    text = f"{head}  - {rule}\n"
     problem = only(text)
     assert problem.line == 6
     assert reason in problem.reason
