@@ -88,7 +88,9 @@ class Snapshot:
         """Return the Snapshot of exactly these documents, and the keys that differ from this one's."""
         wanted = {document.meta.id: document for document in documents}
         changes: dict[ObjectId, Document | None] = {
-            each: document for each, document in wanted.items() if self.documents.get(each) != document
+            each: document
+            for each, document in wanted.items()
+            if (known := self.documents.get(each)) is not document and known != document
         }
         changes.update((each, None) for each in self.documents if each not in wanted)
         return self.changed(changes)
