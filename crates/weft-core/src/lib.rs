@@ -4,6 +4,12 @@
 //! never sees protobuf: time, randomness and the compiled view are arguments, so every decision is a table test.
 #![forbid(unsafe_code)]
 
+pub mod balance;
+pub mod detect;
+pub mod http1;
 pub mod identity;
 pub mod model;
 pub mod outcome;
+pub mod policy;
+pub mod route;
+pub mod transport_header;

@@ -1,0 +1,227 @@
+//! The balance stage: which endpoint of a destination takes the next request, and how long a request may wait for one.
+//!
+//! The choice itself is weft-core's; this file keeps what it is made from: one load and one state of health for each endpoint, which
+//! outlive the updates of the endpoint set. An endpoint that refused a connection is left alone for a growing pause. It never opens a
+//! connection.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use weft_core::balance::{FAILURE_PENALTY, Load, pick};
+use weft_core::model::{Endpoints, PeakEwma, Queue};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+
+use crate::clock;
+use crate::connect::{Peer, Way};
+use crate::live::Live;
+use crate::settings::Settings;
+
+pub(crate) struct Balancer {
+    path: Arc<str>,
+    published: Live<Option<Arc<Endpoints>>>,
+    way: Way,
+    settings: PeakEwma,
+    /// The published value that `slots` was made from.
+    applied: RefCell<Option<Arc<Endpoints>>>,
+    slots: RefCell<Vec<Rc<Slot>>>,
+    waiting: Cell<usize>,
+}
+
+/// One endpoint, what is known of its load, and whether it may be asked.
+pub(crate) struct Slot {
+    pub(crate) peer: Peer,
+    load: RefCell<Load>,
+    not_before: Cell<Option<Instant>>,
+}
+
+/// One request under way; its end is told to the load estimate, by `abandoned` when nothing else was said.
+pub(crate) struct InFlight {
+    slot: Rc<Slot>,
+    since: Instant,
+    told: bool,
+}
+
+impl Balancer {
+    pub(crate) fn new(path: Arc<str>, published: Live<Option<Arc<Endpoints>>>, settings: PeakEwma, way: Way) -> Self {
+        Balancer {
+            path,
+            published,
+            way,
+            settings,
+            applied: RefCell::default(),
+            slots: RefCell::default(),
+            waiting: Cell::new(0),
+        }
+    }
+
+    /// Whether a request could be sent now.
+    pub(crate) fn is_available(&self) -> bool {
+        self.apply();
+        !self.ready(clock::now(), &[]).is_empty()
+    }
+
+    /// The endpoint for one request. `tried` are passed over while there are others. Waits for one until `deadline`, with at most
+    /// `queue.capacity` others.
+    pub(crate) async fn pick(
+        &self,
+        tried: &[SocketAddr],
+        queue: Queue,
+        deadline: Instant,
+        random: &mut impl FnMut() -> u32,
+    ) -> Result<Rc<Slot>, Refusal> {
+        loop {
+            let changed = self.published.changed();
+            self.apply();
+            let now = clock::now();
+            if let Some(slot) = self.choose(now, tried, random) {
+                return Ok(slot);
+            }
+            if now >= deadline {
+                return Err(self.nobody(queue));
+            }
+            let _place = self.enter(queue)?;
+            let wake = self.next_retry().map_or(deadline, |at| at.min(deadline));
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+        }
+    }
+
+    /// One more request to the endpoint. It failed to connect: see `InFlight::unreachable`.
+    pub(crate) fn begin(&self, slot: &Rc<Slot>) -> InFlight {
+        slot.load.borrow_mut().started();
+        InFlight { slot: slot.clone(), since: clock::now(), told: false }
+    }
+
+    fn choose(&self, now: Instant, tried: &[SocketAddr], random: &mut impl FnMut() -> u32) -> Option<Rc<Slot>> {
+        let mut ready = self.ready(now, tried);
+        if ready.is_empty() {
+            ready = self.ready(now, &[]);
+        }
+        let slots = self.slots.borrow();
+        let loads: Vec<_> = slots.iter().map(|slot| slot.load.borrow()).collect();
+        pick(|index| &loads[index], &ready, now, random).map(|index| slots[index].clone())
+    }
+
+    fn ready(&self, now: Instant, tried: &[SocketAddr]) -> Vec<usize> {
+        let slots = self.slots.borrow();
+        let ready = |slot: &Slot| slot.not_before.get().is_none_or(|at| at <= now) && !tried.contains(&slot.peer.endpoint.addr);
+        slots.iter().enumerate().filter(|(_, slot)| ready(slot)).map(|(index, _)| index).collect()
+    }
+
+    fn next_retry(&self) -> Option<Instant> {
+        self.slots.borrow().iter().filter_map(|slot| slot.not_before.get()).min()
+    }
+
+    /// Takes over a newly published set; endpoints that stay keep their load, health and connections.
+    fn apply(&self) {
+        let published = self.published.load();
+        let mut applied = self.applied.borrow_mut();
+        let same = match (&*applied, &published) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return;
+        }
+        let mut slots = self.slots.borrow_mut();
+        let old = std::mem::take(&mut *slots);
+        let now = clock::now();
+        for endpoint in published.iter().flat_map(|set| set.endpoints.values()) {
+            let kept = old.iter().find(|slot| *slot.peer.endpoint == **endpoint);
+            let slot = kept.cloned().unwrap_or_else(|| {
+                let siblings: Vec<_> = old.iter().map(|slot| slot.load.borrow()).collect();
+                let load = Load::new(self.settings, siblings.iter().map(|load| &**load), now);
+                Rc::new(Slot { peer: Peer::new(endpoint.clone(), self.way), load: RefCell::new(load), not_before: Cell::new(None) })
+            });
+            slots.push(slot);
+        }
+        *applied = published;
+    }
+
+    fn enter(&self, queue: Queue) -> Result<Place<'_>, Refusal> {
+        if self.waiting.get() >= queue.capacity {
+            let reason = format!("{} requests wait for an endpoint of {} already", queue.capacity, self.path);
+            return Err(Refusal::new(Stage::Balance, Blame::Server, Retry::Safe, Cause::LoadShed, reason));
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        Ok(Place(&self.waiting))
+    }
+
+    fn nobody(&self, queue: Queue) -> Refusal {
+        let known = self.applied.borrow();
+        let path = &self.path;
+        let after = queue.failfast;
+        let reason = match known.as_deref() {
+            None => format!("the control plane has not named the endpoints of {path} within {after:?}"),
+            Some(set) if !set.exists => format!("{path} does not exist"),
+            Some(set) if set.endpoints.is_empty() => format!("{path} has had no ready endpoint for {after:?}"),
+            Some(set) => format!("none of the {} endpoints of {path} has taken a connection for {after:?}", set.endpoints.len()),
+        };
+        Refusal::new(Stage::Balance, Blame::Server, Retry::Safe, Cause::FailFast, reason)
+    }
+}
+
+/// A place among those who wait.
+struct Place<'a>(&'a Cell<usize>);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Slot {
+    /// Leaves the endpoint alone for a pause that grows with the failures in a row.
+    fn back_off(&self, settings: &Settings, random: u32) {
+        let doublings = self.peer.failures().saturating_sub(1).min(16);
+        let pause = settings.outbound_backoff_min.saturating_mul(1 << doublings).min(settings.outbound_backoff_max);
+        let jitter = settings.outbound_backoff_jitter * f64::from(random) / f64::from(u32::MAX);
+        self.not_before.set(Some(clock::now() + pause.mul_f64(1.0 + jitter)));
+    }
+}
+
+impl InFlight {
+    /// The head of the answer came.
+    pub(crate) fn answered(&mut self) {
+        if !std::mem::replace(&mut self.told, true) {
+            let now = clock::now();
+            self.slot.not_before.set(None);
+            self.slot.load.borrow_mut().finished(now, now.saturating_duration_since(self.since));
+        }
+    }
+
+    /// The server is there and does not do its work: its proxy says that the application cannot be reached, or the connection broke.
+    pub(crate) fn failed(&mut self) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.slot.load.borrow_mut().failed(clock::now(), FAILURE_PENALTY);
+        }
+    }
+
+    /// No connection could be opened.
+    pub(crate) fn unreachable(&mut self, settings: &Settings, random: u32) {
+        self.failed();
+        self.slot.back_off(settings, random);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.told {
+            self.slot.load.borrow_mut().abandoned();
+        }
+    }
+}
+
+/// How often another endpoint is tried after one could not be connected to, within the deadline.
+pub(crate) const ATTEMPTS: usize = 8;
+
+/// The time until which a request may wait.
+pub(crate) fn deadline(queue: Queue) -> Instant {
+    clock::now() + queue.failfast.max(Duration::from_millis(1))
+}

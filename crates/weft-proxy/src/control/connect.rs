@@ -1,0 +1,182 @@
+//! The way to the control plane.
+//!
+//! One HTTP/2 connection to each address, opened when it is first needed and again whenever it broke: mesh TLS that demands the
+//! server's name, or plaintext on a loopback address. Every new connection uses the certificate and the anchors then in force.
+//! It never decides what is asked.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+use tower_service::Service;
+
+use crate::tls::Certified;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where a control plane service is and what it must prove.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) addr: SocketAddr,
+    /// Not used on a loopback address.
+    pub(crate) name: Option<ServerName<'static>>,
+    /// SO_MARK of the socket.
+    pub(crate) mark: Option<u32>,
+}
+
+/// What this proxy shows of itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Proof {
+    /// Nothing, as it has no certificate yet; the server is verified against these anchors.
+    Anonymous(watch::Receiver<Arc<RootCertStore>>),
+    /// The certificate in force; the first connection waits for it.
+    Certified(watch::Receiver<Option<Arc<Certified>>>),
+}
+
+/// A channel that connects when it is first used, and again after each loss.
+pub(crate) fn channel(target: Target, proof: Proof) -> Channel {
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(target.addr.to_string())
+        .path_and_query("/")
+        .build()
+        .expect("a socket address is a valid authority");
+    Endpoint::from(uri)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect_with_connector_lazy(Connector { target: Arc::new(target), proof })
+}
+
+#[derive(Clone)]
+struct Connector {
+    target: Arc<Target>,
+    proof: Proof,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Connection>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let Connector { target, proof } = self.clone();
+        Box::pin(async move { open(&target, proof).await.map(TokioIo::new) })
+    }
+}
+
+async fn open(target: &Target, proof: Proof) -> io::Result<Connection> {
+    if target.addr.ip().is_loopback() {
+        return Ok(Connection::Plain(tcp(target).await?));
+    }
+    let name = target.name.clone().ok_or_else(|| io::Error::other("no name is known that the server must prove"))?;
+    let config = match proof {
+        Proof::Anonymous(roots) => config(roots.borrow().clone(), None),
+        Proof::Certified(mut certified) => {
+            let certified = certified.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
+            config(certified.as_ref().map(|c| c.roots.clone()).unwrap_or_else(|| RootCertStore::empty().into()), certified)
+        }
+    };
+    let stream = tcp(target).await?;
+    Ok(Connection::Tls(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)))
+}
+
+async fn tcp(target: &Target) -> io::Result<TcpStream> {
+    let socket = if target.addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(mark) = target.mark {
+        socket2::SockRef::from(&socket).set_mark(mark)?;
+    }
+    let stream = socket.connect(target.addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// TLS 1.3 only, no ALPN (the control plane's proxy takes HTTP/2 by its preface).
+fn config(roots: Arc<RootCertStore>, certified: Option<Arc<Certified>>) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider has TLS 1.3")
+        .with_root_certificates(roots);
+    let mut config = match certified {
+        Some(certified) => builder.with_client_cert_resolver(Arc::new(Shown(
+            rustls::sign::CertifiedKey::new(certified.chain.clone(), certified.key.clone()).into(),
+        ))),
+        None => builder.with_no_client_auth(),
+    };
+    // Connections are few and long; a ticket could outlive the anchors under which it was made.
+    config.resumption = Resumption::disabled();
+    config
+}
+
+#[derive(Debug)]
+struct Shown(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// One open connection.
+enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Connection::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Connection::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Connection::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Connection::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Connection::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

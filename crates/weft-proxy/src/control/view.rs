@@ -1,0 +1,159 @@
+//! What this proxy knows of the mesh: one published value per destination, per set of endpoints and per inbound port.
+//!
+//! The first use of a key starts a watch on the admin thread; all workers share what it publishes, and hold a receiver that they
+//! read without a lock. The last value stays in force while the control plane is away. Keys that nobody holds are forgotten after a
+//! while, if the control plane could be asked again. It decides nothing about traffic and keeps no state of its own beside the keys.
+
+mod table;
+mod watches;
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tonic::transport::Channel;
+use weft_core::model::{Endpoint, Endpoints, InboundPolicy, OutboundPolicy};
+
+use self::table::{Start, Table};
+use self::watches::Questions;
+use super::default_inbound::DefaultInbound;
+use super::stream::Patience;
+
+/// What is known about one original destination.
+#[derive(Clone, Debug)]
+pub(crate) enum Discovery {
+    Policy(Arc<OutboundPolicy>),
+    /// The address is one workload's own: straight to it.
+    Endpoint {
+        endpoint: Arc<Endpoint>,
+        opaque: bool,
+    },
+    /// The mesh knows nothing of it: on to where the application meant it to go.
+    Unknown,
+}
+
+/// A handle for workers.
+#[derive(Clone)]
+pub(crate) struct View {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    outbound: Table<SocketAddr, Option<Arc<Discovery>>>,
+    endpoints: Table<Arc<str>, Option<Arc<Endpoints>>>,
+    inbound: Table<u16, Arc<InboundPolicy>>,
+    default_inbound: DefaultInbound,
+}
+
+/// How many keys are kept and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of each of the three kinds.
+    pub(crate) keys: usize,
+    pub(crate) outbound_idle: Duration,
+    pub(crate) inbound_idle: Duration,
+}
+
+/// Whom to ask and as whom.
+pub(crate) struct Asked {
+    pub(crate) destination: Channel,
+    pub(crate) policy: Channel,
+    /// `TrafficSpec.source_workload`, `PortSpec.workload`.
+    pub(crate) workload: String,
+    /// `GetDestination.context_token`.
+    pub(crate) context: String,
+    pub(crate) patience: Patience,
+}
+
+/// The side that lives on the admin thread: run it there.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    questions: Questions,
+    outbound: mpsc::Receiver<Start<SocketAddr, Option<Arc<Discovery>>>>,
+    endpoints: mpsc::Receiver<Start<Arc<str>, Option<Arc<Endpoints>>>>,
+    inbound: mpsc::Receiver<Start<u16, Arc<InboundPolicy>>>,
+    limits: Limits,
+}
+
+/// How often unused keys are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
+impl View {
+    pub(crate) fn new(asked: Asked, default_inbound: DefaultInbound, limits: Limits) -> (View, Driver) {
+        let (outbound_table, outbound) = Table::new("outbound", limits.keys);
+        let (endpoints_table, endpoints) = Table::new("endpoints", limits.keys);
+        let (inbound_table, inbound) = Table::new("inbound", limits.keys);
+        let shared = Arc::new(Shared { outbound: outbound_table, endpoints: endpoints_table, inbound: inbound_table, default_inbound });
+        let questions = Questions::new(asked);
+        (View { shared: shared.clone() }, Driver { shared, questions, outbound, endpoints, inbound, limits })
+    }
+
+    /// What to do with connections to `dst`; `None` until the first answer. A caller that will not wait longer goes on as for `Unknown`.
+    pub(crate) fn outbound(&self, dst: SocketAddr) -> watch::Receiver<Option<Arc<Discovery>>> {
+        self.shared.outbound.watch(dst, || None, || Some(Arc::new(Discovery::Unknown)))
+    }
+
+    /// The endpoints of a destination path; `None` until the first answer.
+    pub(crate) fn endpoints(&self, path: &str) -> watch::Receiver<Option<Arc<Endpoints>>> {
+        self.shared.endpoints.watch(path.into(), || None, || Some(Arc::default()))
+    }
+
+    /// What an inbound port allows: the configured default until the control plane has answered.
+    pub(crate) fn inbound(&self, port: u16) -> watch::Receiver<Arc<InboundPolicy>> {
+        let default = || self.shared.default_inbound.policy(port);
+        self.shared.inbound.watch(port, default, default)
+    }
+
+    /// Metric lines: keys held, and keys refused because there were too many.
+    pub(crate) fn metrics(&self) -> String {
+        let tables = [self.shared.outbound.counts(), self.shared.endpoints.counts(), self.shared.inbound.counts()];
+        let mut text = String::new();
+        text.push_str("# HELP control_view_keys Destinations, endpoint sets and ports that the control plane is asked about.\n");
+        text.push_str("# TYPE control_view_keys gauge\n");
+        for counts in &tables {
+            let _ = writeln!(text, "control_view_keys{{kind=\"{}\"}} {}", counts.kind, counts.keys);
+        }
+        text.push_str("# HELP control_view_refused_total Uses of a key that was not asked about because there were too many.\n");
+        text.push_str("# TYPE control_view_refused_total counter\n");
+        for counts in &tables {
+            let _ = writeln!(text, "control_view_refused_total{{kind=\"{}\"}} {}", counts.kind, counts.refused);
+        }
+        text
+    }
+}
+
+impl Driver {
+    /// Starts watches as they are asked for and ends those that nobody needs; returns when the last `View` is gone.
+    pub(crate) async fn run(mut self) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(start) = self.outbound.recv() => start.run(|key, publish, live| self.questions.outbound(key, publish, live)),
+                Some(start) = self.endpoints.recv() => start.run(|key, publish, live| self.questions.endpoints(key, publish, live)),
+                Some(start) = self.inbound.recv() => {
+                    let default = self.shared.default_inbound.policy(start.key);
+                    start.run(|key, publish, live| self.questions.inbound(key, default, publish, live));
+                }
+                now = sweep.tick() => {
+                    self.shared.outbound.forget_unused(now, self.limits.outbound_idle);
+                    self.shared.endpoints.forget_unused(now, self.limits.outbound_idle);
+                    self.shared.inbound.forget_unused(now, self.limits.inbound_idle);
+                    if Arc::strong_count(&self.shared) == 1 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.outbound.clear();
+        self.shared.endpoints.clear();
+        self.shared.inbound.clear();
+    }
+}

@@ -1,0 +1,193 @@
+//! HTTP/2 towards a server: one connection, many requests at once.
+//!
+//! Keeps count of its own open streams (the crate's queue of streams that wait for the peer's limit is invisible from outside) and says
+//! which requests the server never acted on. It never chooses a connection and never sends a request twice.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Reason, SendStream};
+use http::header::TE;
+use http::{Method, Request, Response};
+
+use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, STREAM_WINDOW, Source, broken, silent};
+use crate::http::{Broken, NotSent, Reply};
+use crate::io::Io;
+
+/// A handle on a connection; clones share it. The connection closes when the last handle and the last stream are gone.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    send: SendRequest<Bytes>,
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    open: Cell<usize>,
+    closed: Cell<bool>,
+}
+
+/// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
+pub(crate) async fn connect(io: Io, keep_alive: Option<KeepAlive>) -> Result<Connection, Broken> {
+    let (send, mut connection) = h2::client::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_LIST)
+        .max_send_buffer_size(SEND_BUFFER)
+        .initial_max_send_streams(ASSUMED_STREAMS)
+        .enable_push(false)
+        .handshake(io)
+        .await
+        .map_err(broken)?;
+    let shared = Rc::new(Shared { open: Cell::new(0), closed: Cell::new(false) });
+    let pings = keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
+    let guard = Closes(shared.clone());
+    tokio::task::spawn_local(async move {
+        let _guard = guard;
+        let ended = match pings {
+            // Dropping the connection fails every stream on it at once.
+            Some((pings, keep_alive)) => tokio::select! {
+                ended = &mut connection => ended,
+                () = silent(pings, keep_alive) => return tracing::debug!("HTTP/2 server stopped answering pings"),
+            },
+            None => connection.await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "HTTP/2 connection to the server ended");
+        }
+    });
+    Ok(Connection { send, shared })
+}
+
+impl Connection {
+    /// Whether it takes new requests: not closed, and the server has not said GOAWAY.
+    pub(crate) fn is_open(&mut self) -> bool {
+        let ready = self.send.poll_ready(&mut Context::from_waker(Waker::noop()));
+        !self.shared.closed.get() && !matches!(ready, Poll::Ready(Err(_)))
+    }
+
+    /// Requests under way on this connection, those included that wait for the server's limit.
+    pub(crate) fn streams(&self) -> usize {
+        self.shared.open.get()
+    }
+
+    /// Whether the server lets one more request begin at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.streams() < self.send.current_max_send_streams()
+    }
+
+    /// Resolves when this handle may queue one more request, or says that it never may again.
+    pub(crate) async fn ready(&mut self) -> Result<(), Broken> {
+        poll_fn(|cx| self.send.poll_ready(cx)).await.map_err(broken)
+    }
+
+    /// Sends a head whose URI has scheme and authority (for CONNECT: an authority).
+    pub(crate) async fn send(mut self, request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
+        if let Err(why) = self.ready().await {
+            return Err(NotSent { request, why });
+        }
+        if let Some(why) = unsendable(&request) {
+            return Err(NotSent { request, why: Broken::Malformed { status: 502, why } });
+        }
+        match self.send.send_request(request, end) {
+            Ok((response, send)) => {
+                let stream = Rc::new(Stream::open(self.shared));
+                let outgoing = Outgoing::new(send, Some(stream.clone()));
+                Ok((outgoing, Pending { response, stream }))
+            }
+            // Everything that makes the crate refuse a head was asked above, without a pause in which the answer could change.
+            Err(error) => {
+                tracing::warn!(%error, "HTTP/2 refused a request that was found fit to send");
+                Err(NotSent { request: Request::default(), why: Broken::Malformed { status: 500, why: "request not fit for HTTP/2" } })
+            }
+        }
+    }
+}
+
+fn unsendable(request: &Request<()>) -> Option<&'static str> {
+    let uri = request.uri();
+    if uri.authority().is_none() || (uri.scheme().is_none() && request.method() != Method::CONNECT) {
+        return Some("request for HTTP/2 without scheme and authority");
+    }
+    let headers = request.headers();
+    let forbidden = HOP_BY_HOP.iter().any(|name| headers.contains_key(*name)) || headers.get(TE).is_some_and(|te| te != "trailers");
+    forbidden.then_some("request for HTTP/2 with a header of HTTP/1 connections")
+}
+
+/// Counts one open stream and keeps what is needed to reset it.
+pub(super) struct Stream {
+    shared: Rc<Shared>,
+    /// The sending half, once the request is complete: it is the only handle that can reset the stream with a chosen code.
+    sent: RefCell<Option<SendStream<Bytes>>>,
+}
+
+impl Stream {
+    fn open(shared: Rc<Shared>) -> Self {
+        shared.open.set(shared.open.get() + 1);
+        Stream { shared, sent: RefCell::new(None) }
+    }
+
+    pub(super) fn keep(&self, send: SendStream<Bytes>) {
+        self.sent.replace(Some(send));
+    }
+
+    pub(super) fn abort(&self, code: Reason) {
+        if let Some(mut send) = self.sent.take() {
+            send.send_reset(code);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.shared.open.set(self.shared.open.get() - 1);
+    }
+}
+
+/// A request under way.
+pub(crate) struct Pending {
+    response: ResponseFuture,
+    stream: Rc<Stream>,
+}
+
+impl Pending {
+    pub(crate) async fn next(&mut self) -> Result<Reply, Broken> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Broken>> {
+        // In this order: asking for the final response throws away informational ones that wait in front of it.
+        match self.response.poll_informational(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Ok(response))) => return Poll::Ready(Ok(Reply::Informational(response))),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
+            Poll::Ready(None) => {}
+        }
+        Pin::new(&mut self.response).poll(cx).map(|response| {
+            let (head, recv) = response.map_err(broken)?.into_parts();
+            let body = Source::new(recv, &head.headers, Some(self.stream.clone()));
+            Ok(Reply::Final(Response::from_parts(head, ()), crate::http::Source::H2(body)))
+        })
+    }
+
+    pub(crate) fn abort(self, code: Reason) {
+        self.stream.abort(code);
+    }
+}
+
+struct Closes(Rc<Shared>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.closed.set(true);
+    }
+}
+
+/// Streams opened before the server has said how many it allows.
+const ASSUMED_STREAMS: usize = 100;
+/// Names the crate refuses to send (RFC 9113 8.2.2).
+const HOP_BY_HOP: [&str; 5] = ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];

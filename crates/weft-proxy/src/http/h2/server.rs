@@ -1,0 +1,166 @@
+//! HTTP/2 towards a client: accepts requests on one connection and hands each to a handler in its own task.
+//!
+//! Refuses what is ambiguous (an authority that contradicts Host, none at all) before anybody sees it. It never decides about a request
+//! that is well formed. Extended CONNECT (RFC 8441) is not offered, so WebSockets stay on HTTP/1.
+
+use std::future::{Future, poll_fn};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::header::HOST;
+use http::uri::{Authority, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, STREAM_WINDOW, broken, of_code, silent};
+use crate::http::{Broken, Source, orig_proto};
+use crate::io::Io;
+
+/// Serves one connection until the client closes it, it fails, or `drain` turns true and the last request then under way is over.
+///
+/// `handler` runs once for each request, as a task of the current `LocalSet`. It should watch [`Sink::closed`] wherever it waits: after
+/// the client has gone, this function returns when the handlers have.
+pub(crate) async fn serve<H, F>(io: Io, keep_alive: Option<KeepAlive>, mut drain: watch::Receiver<bool>, handler: H) -> Result<(), Broken>
+where
+    H: Fn(Request<()>, Source, crate::http::Sink) -> F,
+    F: Future<Output = ()> + 'static,
+{
+    let handshake = h2::server::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_LIST)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_streams(STREAMS)
+        .max_concurrent_reset_streams(RESETS_REMEMBERED)
+        .max_pending_accept_reset_streams(RESETS_UNACCEPTED)
+        .max_local_error_reset_streams(Some(ERRORS))
+        .handshake(io);
+    let mut connection = match tokio::time::timeout(HANDSHAKE, handshake).await {
+        Ok(opened) => opened.map_err(broken)?,
+        Err(_) => return Err(Broken::Io(std::io::ErrorKind::TimedOut)),
+    };
+    let pings = keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
+    let dead = async {
+        match pings {
+            Some((pings, keep_alive)) => silent(pings, keep_alive).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(dead);
+    let mut exchanges = JoinSet::new();
+    let mut draining = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            // Also moves every stream of the connection forward, so it comes first.
+            accepted = connection.accept() => match accepted {
+                None => break Ok(()),
+                Some(Err(error)) => break Err(broken(error)),
+                Some(Ok((request, respond))) => {
+                    if let Some((request, source, sink)) = open(request, respond) {
+                        exchanges.spawn_local(handler(request, source, sink));
+                    }
+                }
+            },
+            Some(_) = exchanges.join_next() => {}
+            _ = drain.wait_for(|drain| *drain), if !draining => {
+                draining = true;
+                connection.graceful_shutdown();
+            }
+            () = &mut dead => break Err(Broken::Io(std::io::ErrorKind::TimedOut)),
+        }
+    };
+    // Handlers that still run learn of the end from their streams.
+    drop(connection);
+    while exchanges.join_next().await.is_some() {}
+    ended
+}
+
+/// Where the answer to one request goes.
+pub(crate) struct Sink {
+    respond: SendResponse<Bytes>,
+}
+
+impl Sink {
+    pub(crate) fn informational(&mut self, response: Response<()>) -> Result<(), Broken> {
+        self.respond.send_informational(response).map_err(broken)
+    }
+
+    pub(crate) fn respond(mut self, response: Response<()>, end: bool) -> Result<Outgoing, Broken> {
+        let send = self.respond.send_response(response, end).map_err(broken)?;
+        Ok(Outgoing::new(send, None))
+    }
+
+    pub(crate) async fn closed(&mut self) -> Broken {
+        poll_fn(|cx| self.respond.poll_reset(cx)).await.map_or_else(broken, of_code)
+    }
+
+    pub(crate) fn abort(mut self, code: Reason) {
+        self.respond.send_reset(code);
+    }
+}
+
+/// Splits a request into its parts, or answers 400 if it does not say unambiguously which host it is for.
+fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Option<(Request<()>, Source, crate::http::Sink)> {
+    let (head, recv) = request.into_parts();
+    let mut request = Request::from_parts(head, ());
+    if !settle_authority(&mut request) {
+        let mut answer = Response::new(());
+        *answer.status_mut() = StatusCode::BAD_REQUEST;
+        answer.headers_mut().insert(http::header::CONTENT_LENGTH, 0.into());
+        // A client that is gone already needs no answer.
+        let _ = respond.send_response(answer, true);
+        return None;
+    }
+    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, request.headers(), None)) };
+    Some((request, source, crate::http::Sink::H2(Sink { respond })))
+}
+
+/// Makes `:authority` and Host one thing, held by the URI alone.
+fn settle_authority(request: &mut Request<()>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, another) = (hosts.next().cloned(), hosts.next().is_some());
+    if another {
+        return false;
+    }
+    let host = match host.map(|host| Authority::try_from(host.as_bytes())) {
+        Some(Ok(host)) => Some(host),
+        Some(Err(_)) => return false,
+        None => None,
+    };
+    match (request.uri().authority(), host) {
+        (None, None) => return false,
+        (Some(_), None) => return true,
+        // HTTP/1 in absolute form, carried: its Host may differ and is the one that does not count (RFC 9112 3.2.2).
+        (Some(named), Some(host)) if *named != host && !request.headers().contains_key(orig_proto::HEADER) => return false,
+        (Some(_), Some(_)) => {}
+        (None, Some(host)) => {
+            if request.method() == Method::CONNECT {
+                return false;
+            }
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            parts.authority = Some(host);
+            parts.scheme = Some(Scheme::HTTP);
+            match Uri::from_parts(parts) {
+                Ok(uri) => *request.uri_mut() = uri,
+                Err(_) => return false,
+            }
+        }
+    }
+    request.headers_mut().remove(HOST);
+    true
+}
+
+/// Requests at once on one connection; more wait at the client.
+const STREAMS: u32 = 1024;
+/// Streams that were reset here and whose late frames are ignored for a while instead of failing the connection.
+const RESETS_REMEMBERED: usize = 50;
+/// Streams that the client opened and reset before they were accepted (the rapid reset attack); one more ends the connection.
+const RESETS_UNACCEPTED: usize = 20;
+/// Protocol errors on single streams that one connection may cost before it ends.
+const ERRORS: usize = 256;
+/// From the first byte to the end of the client's preface.
+const HANDSHAKE: Duration = Duration::from_secs(10);

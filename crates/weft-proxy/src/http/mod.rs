@@ -1,0 +1,305 @@
+//! HTTP, whichever version carries it.
+//!
+//! One exchange is a request head, a [`Source`] of its body and a [`Sink`] for its answer, sent to an [`Upstream`] that gives a
+//! [`Pending`] answer back. These enums only choose between HTTP/1 ([`h1`]) and HTTP/2 ([`h2`]): the path that a request takes is written
+//! once, in [`exchange`]. Nothing here decides where a request goes or whether it may.
+
+pub(crate) mod exchange;
+pub(crate) mod h1;
+pub(crate) mod h2;
+pub(crate) mod hop;
+pub(crate) mod orig_proto;
+pub(crate) mod refuse;
+
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+
+use crate::io::Io;
+
+pub(crate) use ::h2::Reason;
+
+/// The version spoken on one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Version {
+    /// HTTP/1.0 and HTTP/1.1.
+    H1,
+    /// HTTP/2, prior knowledge.
+    H2,
+}
+
+/// One piece of a body.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// Never empty.
+    Data(Bytes),
+    /// The last frame, if there is one.
+    Trailers(HeaderMap),
+}
+
+/// A body that arrives: of a request (from the client) or of a response (from upstream).
+pub(crate) enum Source {
+    /// No body at all.
+    Empty,
+    H1(h1::Source),
+    H2(h2::Source),
+}
+
+impl Source {
+    /// The next piece; `None` after the last. Room that the previous piece took is given back to the sender by this call, so a reader
+    /// that stops asking stops the sender. May be dropped while it waits without losing anything.
+    pub(crate) async fn frame(&mut self) -> Result<Option<Frame>, Broken> {
+        match self {
+            Source::Empty => Ok(None),
+            Source::H1(source) => source.frame().await,
+            Source::H2(source) => source.frame().await,
+        }
+    }
+
+    /// Whether it is known that nothing more will come.
+    pub(crate) fn is_end(&self) -> bool {
+        match self {
+            Source::Empty => true,
+            Source::H1(source) => source.is_end(),
+            Source::H2(source) => source.is_end(),
+        }
+    }
+
+    /// The whole length in bytes, where the sender declared it.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self {
+            Source::Empty => Some(0),
+            Source::H1(source) => source.length(),
+            Source::H2(source) => source.length(),
+        }
+    }
+
+    /// Tells the sender that the rest is not wanted, and why. Dropping a source says the same with the code CANCEL.
+    pub(crate) fn abort(&mut self, why: &Broken) {
+        match self {
+            Source::Empty | Source::H1(_) => {}
+            Source::H2(source) => source.abort(why.code()),
+        }
+    }
+}
+
+/// Where the answer to one request goes. Dropped without an answer, the client sees the exchange broken off.
+pub(crate) enum Sink {
+    H1(h1::Sink),
+    H2(h2::server::Sink),
+}
+
+impl Sink {
+    pub(crate) fn version(&self) -> Version {
+        match self {
+            Sink::H1(_) => Version::H1,
+            Sink::H2(_) => Version::H2,
+        }
+    }
+
+    /// Sends a 1xx response; the final one follows.
+    pub(crate) async fn informational(&mut self, response: Response<()>) -> Result<(), Broken> {
+        match self {
+            Sink::H1(sink) => sink.informational(response).await,
+            Sink::H2(sink) => sink.informational(response),
+        }
+    }
+
+    /// Sends the head of the final response; `end` when no body and no trailers follow.
+    pub(crate) async fn respond(self, response: Response<()>, end: bool) -> Result<Outgoing, Broken> {
+        match self {
+            Sink::H1(sink) => sink.respond(response, end).await.map(Outgoing::H1),
+            Sink::H2(sink) => sink.respond(response, end).map(Outgoing::H2),
+        }
+    }
+
+    /// Sends a response after which the connection carries raw bytes (101, or 2xx to CONNECT), and hands the connection over.
+    pub(crate) async fn upgrade(self, response: Response<()>) -> Result<Io, Broken> {
+        match self {
+            Sink::H1(sink) => sink.upgrade(response).await,
+            Sink::H2(_) => Err(Broken::Malformed { status: 502, why: "an HTTP/2 stream cannot be upgraded" }),
+        }
+    }
+
+    /// Resolves when the client is gone or has reset its request; never otherwise. May be dropped and called again.
+    pub(crate) async fn closed(&mut self) -> Broken {
+        match self {
+            Sink::H1(sink) => sink.closed().await,
+            Sink::H2(sink) => sink.closed().await,
+        }
+    }
+
+    /// Breaks the exchange off without an answer. HTTP/2 resets the stream with the code of `why`; HTTP/1 closes the connection.
+    pub(crate) fn abort(self, why: &Broken) {
+        match self {
+            Sink::H1(sink) => drop(sink),
+            Sink::H2(sink) => sink.abort(why.code()),
+        }
+    }
+}
+
+/// A body that is sent: of a request (to upstream) or of a response (to the client). Dropped before its end, it is broken off.
+pub(crate) enum Outgoing {
+    H1(h1::Outgoing),
+    H2(h2::Outgoing),
+}
+
+impl Outgoing {
+    /// Returns when the peer (or a bounded buffer towards it) has taken the bytes.
+    pub(crate) async fn data(&mut self, data: Bytes) -> Result<(), Broken> {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.data(data).await,
+            Outgoing::H2(outgoing) => outgoing.data(data).await,
+        }
+    }
+
+    /// Ends the body with trailers.
+    pub(crate) async fn trailers(self, trailers: HeaderMap) -> Result<(), Broken> {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.trailers(trailers).await,
+            Outgoing::H2(outgoing) => outgoing.trailers(trailers),
+        }
+    }
+
+    /// Ends the body.
+    pub(crate) async fn finish(self) -> Result<(), Broken> {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.finish().await,
+            Outgoing::H2(outgoing) => outgoing.finish(),
+        }
+    }
+
+    /// Breaks the body off so that the receiver cannot take it for complete.
+    pub(crate) fn abort(self, why: &Broken) {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.abort(),
+            Outgoing::H2(outgoing) => outgoing.abort(why.code()),
+        }
+    }
+
+    /// Resolves when the receiver is gone or wants no more; never otherwise. May be dropped and called again.
+    pub(crate) async fn closed(&mut self) -> Broken {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.closed().await,
+            Outgoing::H2(outgoing) => outgoing.closed().await,
+        }
+    }
+}
+
+/// A connection (HTTP/1) or a handle on a shared one (HTTP/2) that takes one request.
+pub(crate) enum Upstream {
+    H1(h1::client::Connection),
+    H2(h2::client::Connection),
+}
+
+impl Upstream {
+    pub(crate) fn version(&self) -> Version {
+        match self {
+            Upstream::H1(_) => Version::H1,
+            Upstream::H2(_) => Version::H2,
+        }
+    }
+
+    /// Sends the head; `end` when no body follows. Headers that belong to one connection only must be gone (see [`hop`]).
+    pub(crate) async fn send(self, request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
+        match self {
+            Upstream::H1(connection) => {
+                let (outgoing, pending) = connection.send(request, end).await?;
+                Ok((Outgoing::H1(outgoing), Pending::H1(pending)))
+            }
+            Upstream::H2(connection) => {
+                let (outgoing, pending) = connection.send(request, end).await?;
+                Ok((Outgoing::H2(outgoing), Pending::H2(pending)))
+            }
+        }
+    }
+}
+
+/// An answer that is awaited. Dropped, the request is cancelled.
+pub(crate) enum Pending {
+    H1(h1::client::Pending),
+    H2(h2::client::Pending),
+}
+
+impl Pending {
+    /// The next response head. Call until it is not informational, never after. May be dropped while it waits.
+    pub(crate) async fn next(&mut self) -> Result<Reply, Broken> {
+        match self {
+            Pending::H1(pending) => pending.next().await,
+            Pending::H2(pending) => pending.next().await,
+        }
+    }
+
+    /// Cancels the request with the code of `why`.
+    pub(crate) fn abort(self, why: &Broken) {
+        match self {
+            Pending::H1(pending) => drop(pending),
+            Pending::H2(pending) => pending.abort(why.code()),
+        }
+    }
+}
+
+/// What upstream answers.
+pub(crate) enum Reply {
+    /// 1xx other than 101; more follows.
+    Informational(Response<()>),
+    Final(Response<()>, Source),
+    /// 101, or 2xx to CONNECT, on HTTP/1: raw bytes follow.
+    Upgraded(Response<()>, Io),
+}
+
+/// A request of which not a byte was sent: it may be sent elsewhere.
+#[derive(Debug)]
+pub(crate) struct NotSent {
+    pub(crate) request: Request<()>,
+    pub(crate) why: Broken,
+}
+
+/// Why a message is not complete and never will be. Each names the peer of the value that returned it.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The peer reset the stream with this code.
+    Reset(Reason),
+    /// The peer says that it has not acted on the request (REFUSED_STREAM, or GOAWAY before the stream): safe to send again.
+    Refused,
+    /// The connection ended, or is closing, before the message was complete.
+    Closed,
+    /// The peer does not speak the protocol; the status is the answer to a request that is malformed in this way.
+    Malformed { status: u16, why: &'static str },
+    /// The connection failed.
+    Io(io::ErrorKind),
+}
+
+impl Broken {
+    /// The HTTP/2 code that passes this on to the other side.
+    pub(crate) fn code(&self) -> Reason {
+        match self {
+            Broken::Reset(code) => *code,
+            Broken::Refused => Reason::REFUSED_STREAM,
+            Broken::Closed | Broken::Io(_) => Reason::CANCEL,
+            Broken::Malformed { .. } => Reason::PROTOCOL_ERROR,
+        }
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::Io(error.kind())
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Reset(code) => write!(f, "stream reset ({})", code.description()),
+            Broken::Refused => f.write_str("request refused before it was acted on"),
+            Broken::Closed => f.write_str("connection closed before the message was complete"),
+            Broken::Malformed { why, .. } => f.write_str(why),
+            Broken::Io(kind) => write!(f, "connection failed: {kind}"),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}

@@ -1,0 +1,70 @@
+//! Serves one client connection: every request on it becomes one call of a handler.
+//!
+//! The same for both sides of the proxy and both versions. It brings a connection to rest when the process stops, and knows nothing of
+//! where requests go.
+
+use std::pin::pin;
+
+use tokio::sync::watch;
+use weft_core::http1::Limits;
+
+use super::h2::KeepAlive;
+use super::{Broken, Sink, Source, Version, h1, h2};
+use crate::io::Io;
+
+/// Calls `handle` for every request until the client closes, the connection fails, or `stopping` turns true and what is under way ended.
+pub(crate) async fn run<F>(
+    io: Io,
+    version: Version,
+    keep_alive: Option<KeepAlive>,
+    stopping: watch::Receiver<bool>,
+    handle: impl Fn(http::Request<()>, Source, Sink) -> F,
+) -> Result<(), Broken>
+where
+    F: Future<Output = ()> + 'static,
+{
+    match version {
+        Version::H1 => http1(io, stopping, handle).await,
+        Version::H2 => h2::server::serve(io, keep_alive, stopping, handle).await,
+    }
+}
+
+async fn http1<F>(io: Io, stopping: watch::Receiver<bool>, handle: impl Fn(http::Request<()>, Source, Sink) -> F) -> Result<(), Broken>
+where
+    F: Future<Output = ()>,
+{
+    let mut server = h1::server::Server::new(io, Limits::default(), h1::server::Timeouts::default());
+    let mut stopped = pin!(async move {
+        let mut stopping = stopping;
+        // An error means that the process is ending.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    });
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = server.next() => next,
+            // Nothing is under way.
+            () = &mut stopped => return Ok(()),
+        };
+        let (request, source, sink) = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => return Ok(()),
+            // The client has its answer already.
+            Err(h1::server::Ended::Rejected(rejected)) => {
+                tracing::info!(status = rejected.status, reason = rejected.reason, "request refused: not valid HTTP/1");
+                return Ok(());
+            }
+            Err(h1::server::Ended::Broken(broken)) => return Err(broken),
+        };
+        let mut handling = pin!(handle(request, source, Sink::H1(sink)));
+        tokio::select! {
+            biased;
+            () = &mut handling => {}
+            () = &mut stopped => {
+                server.wind_down();
+                handling.await;
+                return Ok(());
+            }
+        }
+    }
+}
