@@ -88,7 +88,9 @@ class Snapshot:
         """Return the Snapshot of exactly these documents, and the keys that differ from this one's."""
         wanted = {document.meta.id: document for document in documents}
         changes: dict[ObjectId, Document | None] = {
-            each: document for each, document in wanted.items() if self.documents.get(each) != document
+            each: document
+            for each, document in wanted.items()
+            if (known := self.documents.get(each)) is not document and known != document
         }
         changes.update((each, None) for each in self.documents if each not in wanted)
         return self.changed(changes)
@@ -97,19 +99,18 @@ class Snapshot:
         """Return this Snapshot with documents put in or (None) taken out, and the keys that this touched."""
         documents, index = dict(self.documents), dict(self.index)
         touched: set[Key] = set()
+        moved: dict[Key, set[ObjectId]] = {}
         for which, new in changes.items():
             old = documents.pop(which, None)
             before = keys_of(old) if old is not None else frozenset()
             after = keys_of(new) if new is not None else frozenset()
             touched |= before | after
-            for key in before - after:
-                left = tuple(each for each in index[key] if each != which)
-                if left:
-                    index[key] = left
-                else:
-                    del index[key]
-            for key in after - before:
-                index[key] = tuple(sorted((*index.get(key, ()), which)))
+            for key in before ^ after:
+                moved.setdefault(key, set()).add(which)
             if new is not None:
                 documents[which] = new
+        for key, ids in moved.items():  # each id was under the key and no longer is, or the reverse
+            now = sorted(set(index.pop(key, ())) ^ ids)
+            if now:
+                index[key] = tuple(now)
         return Snapshot(self.settings, documents, index), frozenset(touched)

@@ -128,8 +128,9 @@ async def _admin(admin: Admin, options: Options) -> asyncio.Server:
 GRACE_SECONDS = 1.0
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),  # grpcio shares a port silently otherwise: two control planes would split the proxies
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),  # proxies ping every 10 s on quiet streams
+    ("grpc.http2.min_ping_interval_without_data_ms", 1000),  # proxies ping every 10 s on quiet streams
     ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.max_pings_without_data", 0),  # our own pings go on although a quiet stream sends nothing
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 30_000),  # a proxy that vanished frees its streams
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -18,17 +18,17 @@ def server(policy: InboundPolicy) -> pb.Server:
 def _protocol(policy: InboundPolicy) -> pb.ProxyProtocol:
     if policy.protocol is Protocol.OPAQUE:
         return pb.ProxyProtocol(opaque=pb.ProxyProtocol.Opaque())
-    routes = [_route(each, policy) for each in policy.routes]
+    routes = [_route(each) for each in policy.routes]
     return pb.ProxyProtocol(
         detect=pb.ProxyProtocol.Detect(timeout=wire.duration(policy.detect_timeout), http_routes=routes)
     )
 
 
-def _route(route: InboundRoute, policy: InboundPolicy) -> pb.HttpRoute:
-    """Return a route; a proxy takes a route's own authorizations beside the port's, so each has what it needs."""
+def _route(route: InboundRoute) -> pb.HttpRoute:
+    """Return a route; proxies add the port's authorizations to the route's own, so only the latter are written."""
     return pb.HttpRoute(
         metadata=wire.metadata(route.about),
-        authorizations=[_authz(each) for each in (*route.authorizations, *policy.authorizations)],
+        authorizations=[_authz(each) for each in route.authorizations],
         rules=[pb.HttpRoute.Rule(matches=[wire.http_match(each) for each in route.matches])],
     )
 

@@ -1,0 +1,175 @@
+"""Properties of shared, incremental answers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weft.answers import Answers
+from weft.compile import EndpointsOf, InboundOf, OutboundOf, ProfileOf, Question, answer
+from weft.compile.answer import Address, Endpoints, Unanswerable
+from weft.compile.authority import Authority
+from weft.compile.targets import Target
+from weft.gen import destination_pb2
+from weft.model import Document, Meta, Namespace, ObjectId, Origin, Pod, Route, Service
+from weft.model.pod import ContainerPort
+from weft.model.route import BackendRef, HttpMatch, ParentRef, Rule
+from weft.model.service import ServicePort
+from weft.model.settings import Settings
+from weft.model.snapshot import Snapshot
+from weft.serve import encode
+
+NAMES, NAMESPACES, PORTS = ("a", "b"), ("x", "y"), (80, 81)
+IPS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+OPAQUE, POLICY = "config.linkerd.io/opaque-ports", "config.linkerd.io/default-inbound-policy"
+annotations = st.dictionaries(st.sampled_from((OPAQUE, POLICY)), st.sampled_from(("80", "deny", "")), max_size=2)
+
+
+def meta(draw: Callable[[st.SearchStrategy[Any]], Any], group: str, kind: str, namespaced: bool = True) -> Meta:
+    namespace = draw(st.sampled_from(NAMESPACES)) if namespaced else ""
+    name = draw(st.sampled_from(NAMES if namespaced else NAMESPACES))
+    labels = draw(st.dictionaries(st.sampled_from(("app", "tier")), st.sampled_from(NAMES)))
+    if draw(st.booleans()):
+        labels["linkerd.io/control-plane-ns"] = "weft"
+    which = ObjectId(group, kind, namespace, name)
+    return Meta(id=which, origin=Origin("m", 1), labels=labels, annotations=draw(annotations))
+
+
+@st.composite
+def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
+    kind = draw(st.sampled_from(("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute")))
+    if kind == "Pod":
+        return Pod(
+            meta=meta(draw, "", kind),
+            ips=tuple(draw(st.lists(st.sampled_from(IPS), max_size=1))),
+            ready=draw(st.booleans()),
+            service_account="sa",
+            hostname=draw(st.sampled_from(NAMES)),
+            ports=tuple(ContainerPort("http", each) for each in draw(st.lists(st.sampled_from(PORTS), max_size=1))),
+        )
+    if kind == "Service":
+        return Service(
+            meta=meta(draw, "", kind),
+            ports=tuple(
+                ServicePort("", port, draw(st.sampled_from((80, "http"))))
+                for port in draw(st.lists(st.sampled_from(PORTS), unique=True))
+            ),
+            selector=draw(st.dictionaries(st.sampled_from(("app", "tier")), st.sampled_from(NAMES))),
+            cluster_ips=tuple(draw(st.lists(st.sampled_from(IPS), max_size=1))),
+            headless=draw(st.booleans()),
+        )
+    if kind == "Namespace":
+        return Namespace(meta=meta(draw, "", kind, namespaced=False))
+    about = meta(draw, "gateway.networking.k8s.io", kind)
+    where = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(NAMES), st.sampled_from(PORTS))
+    parents = tuple(ParentRef("", "Service", *each) for each in draw(st.lists(where, max_size=2)))
+    backends = tuple(BackendRef("", "Service", *each, weight=1) for each in draw(st.lists(where, max_size=2)))
+    rule = Rule(1, (HttpMatch(),) if kind == "HTTPRoute" else (), (), backends)
+    return Route(meta=about, parents=parents, hostnames=(), rules=(rule,))
+
+
+authorities = st.builds(
+    Authority, st.sampled_from(NAMES), st.sampled_from(NAMESPACES), st.sampled_from(PORTS), st.sampled_from(("", "a"))
+)
+targets: st.SearchStrategy[Target] = st.one_of(
+    authorities, st.builds(Address, st.sampled_from(IPS), st.sampled_from(PORTS))
+)
+questions: st.SearchStrategy[Question] = st.one_of(
+    st.builds(EndpointsOf, authorities),
+    st.builds(ProfileOf, targets),
+    st.builds(InboundOf, st.sampled_from(NAMESPACES), st.sampled_from(NAMES), st.sampled_from(PORTS)),
+    st.builds(OutboundOf, st.sampled_from(NAMESPACES), targets),
+)
+meshes = st.lists(documents(), max_size=8, unique_by=lambda document: document.meta.id)
+
+
+@settings(max_examples=50)
+@given(st.lists(meshes, min_size=1, max_size=5), st.lists(questions, min_size=1, max_size=6))
+def test_incremental_equals_recomputed_from_nothing(edits: list[list[Document]], asked: list[Question]) -> None:
+    """Requirement: after any edits an answer that was kept is the one that a fresh Snapshot gives."""
+    answers = Answers(Settings())
+    watches = [answers.of(question).__enter__() for question in asked]
+    for state in edits:
+        answers.replace(state)
+        fresh = Snapshot.of(Settings(), state)
+        assert answers.snapshot == fresh
+        for question in asked:
+            assert answers.now(question) == answer(fresh, question)[0]
+    for watch in watches:
+        watch.__exit__(None, None, None)
+    assert len(answers) == 0
+    assert answers._concerned == {}
+
+
+@settings(max_examples=50)
+@given(st.lists(meshes, min_size=1, max_size=6), authorities)
+def test_the_differences_of_a_stream_add_up_to_the_whole(states: list[list[Document]], authority: Authority) -> None:
+    """Requirement: a proxy that applies every message has, at each version, the endpoints of the whole answer."""
+    question = EndpointsOf(authority)
+    held: dict[tuple[int, int], bytes] = {}
+    before = None
+    for state in states:
+        now, _ = answer(Snapshot.of(Settings(), state), question)
+        if not isinstance(now, Endpoints):
+            continue
+        for message in encode.messages(before, now):
+            update = destination_pb2.Update.FromString(message)
+            if update.WhichOneof("update") == "no_endpoints":
+                held.clear()
+            for one in update.add.addrs:
+                held[one.addr.ip.ipv4, one.addr.port] = one.SerializeToString(deterministic=True)
+            for gone in update.remove.addrs:
+                del held[gone.ip.ipv4, gone.port]
+        before = now
+        whole = [destination_pb2.Update.FromString(each) for each in encode.messages(None, now)]
+        expected = {
+            (one.addr.ip.ipv4, one.addr.port): one.SerializeToString(deterministic=True)
+            for update in whole
+            for one in update.add.addrs
+        }
+        assert held == expected
+
+
+@settings(max_examples=50)
+@given(st.lists(meshes, min_size=1, max_size=4), questions)
+def test_every_answer_can_be_written(states: list[list[Document]], question: Question) -> None:
+    """Requirement: whatever the mesh holds, an answer becomes bytes."""
+    for state in states:
+        told, _ = answer(Snapshot.of(Settings(), state), question)
+        if not isinstance(told, Unanswerable):
+            assert encode.messages(None, told)
+
+
+def test_a_slow_reader_skips_to_the_newest() -> None:
+    """Requirement: versions that came while a reader was busy are never sent, only the newest is."""
+
+    async def read() -> list[int]:
+        answers = Answers(Settings())
+        which = ObjectId("", "Namespace", "", "x")
+        seen: list[int] = []
+        with answers.of(InboundOf("x", "a", 80)) as watch:
+            versions = watch.versions()
+            seen.append((await anext(versions)).number)
+            for policy in ("deny", "audit", "all-authenticated"):
+                about = Meta(id=which, origin=Origin("m", 1), annotations={POLICY: policy})
+                pod = Meta(id=ObjectId("", "Pod", "x", "a"), origin=Origin("m", 1))
+                answers.replace([Namespace(meta=about), Pod(meta=pod, ips=(), ready=True, service_account="s")])
+            seen.append((await anext(versions)).number)
+        return seen
+
+    assert asyncio.run(read()) == [1, 4]
+
+
+def test_a_change_elsewhere_costs_nothing() -> None:
+    """Requirement: an answer is made again only when a change touches its footprint, and once for all its readers."""
+    answers = Answers(Settings())
+    with answers.of(EndpointsOf(Authority("a", "x", 80))), answers.of(EndpointsOf(Authority("a", "x", 80))):
+        assert answers.made == 1
+        other = Meta(id=ObjectId("", "Service", "y", "b"), origin=Origin("m", 1))
+        answers.replace([Service(meta=other, ports=(), selector={})])
+        assert answers.made == 1
+        own = Meta(id=ObjectId("", "Service", "x", "a"), origin=Origin("m", 1))
+        answers.replace([Service(meta=own, ports=(), selector={}), Service(meta=other, ports=(), selector={})])
+        assert answers.made == 2

@@ -1,0 +1,180 @@
+"""Outbound policies and profiles: what a target is, and how requests to it are routed."""
+
+import pytest
+from tests.meshes import WEB, pod, snapshot
+
+from weft.compile import OutboundOf, ProfileOf, answer
+from weft.compile.answer import (
+    Address,
+    Balance,
+    Code,
+    Forward,
+    OutboundPolicy,
+    Profile,
+    Protocol,
+    Unanswerable,
+)
+from weft.compile.authority import Authority
+from weft.compile.targets import Target
+from weft.model.snapshot import Snapshot
+
+VIP = Address("198.19.0.1", 80)
+NAME = Authority("web", "default", 80)
+
+
+def outbound(mesh: Snapshot, target: Target = VIP, asker: str = "default") -> OutboundPolicy:
+    result, _ = answer(mesh, OutboundOf(asker, target))
+    assert isinstance(result, OutboundPolicy)
+    return result
+
+
+def profile(mesh: Snapshot, target: Target = VIP) -> Profile:
+    result, _ = answer(mesh, ProfileOf(target))
+    assert isinstance(result, Profile)
+    return result
+
+
+def route(spec: str, *, kind: str = "HTTPRoute", name: str = "r", namespace: str = "default", port: str = "") -> str:
+    parent = f"{{name: web, namespace: default, kind: Service, group: ''{port}}}"
+    return f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: {kind}
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  parentRefs: [{parent}]
+  rules:
+  - {spec}
+"""
+
+
+@pytest.mark.parametrize("target", [VIP, NAME])
+def test_a_service_is_balanced_by_default(target: Target) -> None:
+    """Requirement: address and name lead to the same detected policy with one balancer."""
+    told = outbound(snapshot(WEB), target)
+    assert told.protocol is Protocol.DETECT
+    assert (told.about.group, told.about.kind, told.about.name, told.about.port) == ("core", "Service", "web", 80)
+    (only,) = told.http
+    assert only.about.name == "http"
+    assert [backend.to for backend in only.rules[0].backends] == [Balance("web.default.svc.cluster.local:80")]
+    assert told.opaque.about.name == "opaq"
+
+
+def test_an_undefined_port_is_forbidden_and_its_profile_empty() -> None:
+    """Requirement: a port that the Service does not list goes nowhere."""
+    told = outbound(snapshot(WEB), Address("198.19.0.1", 81))
+    assert told.opaque.forbidden
+    assert told.opaque.about.name == "undefined-port"
+    assert profile(snapshot(WEB), Address("198.19.0.1", 81)) == Profile()
+
+
+def test_a_pod_and_a_stranger_are_forwarded_to() -> None:
+    """Requirement: a pod's address keeps its identity; an unknown one is passed on as it came."""
+    mesh = snapshot(WEB, pod("web-0", "10.0.0.1"))
+    for ip, name, identity in (("10.0.0.1", "endpoint", True), ("192.0.2.1", "egress-fallback", False)):
+        told = outbound(mesh, Address(ip, 8080))
+        backend = told.http[0].rules[0].backends[0]
+        assert isinstance(backend.to, Forward)
+        assert (told.about.name, bool(backend.to.endpoint.identity)) == (name, identity)
+        assert backend.to.endpoint.address == Address(ip, 8080)
+    assert profile(mesh, Address("10.0.0.1", 8080)).endpoint is not None
+    assert profile(mesh, Address("192.0.2.1", 8080)) == Profile()
+
+
+def test_an_address_of_two_services_cannot_be_answered() -> None:
+    """Requirement: conflicting ClusterIPs are FAILED_PRECONDITION."""
+    result, _ = answer(snapshot(WEB, WEB.replace("name: web", "name: other")), OutboundOf("default", VIP))
+    assert isinstance(result, Unanswerable)
+    assert result.code is Code.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol"),
+    [
+        ("{port: 80, appProtocol: http}", Protocol.HTTP1),
+        ("{port: 80, appProtocol: kubernetes.io/h2c}", Protocol.HTTP2),
+        ("{port: 80, appProtocol: linkerd.io/opaque}", Protocol.OPAQUE),
+        ("{port: 80, appProtocol: grpc}", Protocol.OPAQUE),
+        ("{port: 80}", Protocol.DETECT),
+    ],
+)
+def test_app_protocol_declares_what_a_port_speaks(port: str, protocol: Protocol) -> None:
+    """Requirement: two values name HTTP, every other makes the port opaque, none means detection."""
+    text = WEB.replace("{port: 80, targetPort: http}", port)
+    assert outbound(snapshot(text)).protocol is protocol
+    assert profile(snapshot(text)).opaque is (protocol is Protocol.OPAQUE)
+
+
+def test_a_services_annotation_makes_ports_opaque() -> None:
+    """Requirement: config.linkerd.io/opaque-ports on the Service replaces the default list."""
+    text = WEB.replace("{name: web}", "{name: web, annotations: {config.linkerd.io/opaque-ports: '80'}}")
+    assert outbound(snapshot(text)).protocol is Protocol.OPAQUE
+    assert outbound(snapshot(text), Address("198.19.0.1", 5432)).protocol is Protocol.DETECT
+    assert outbound(snapshot(WEB), Address("198.19.0.1", 5432)).protocol is Protocol.OPAQUE
+
+
+def test_weights_are_kept_and_a_missing_backend_answers_its_share_with_500() -> None:
+    """Requirement: an invalid backend fails its own share of the requests and no other."""
+    text = route("backendRefs: [{name: web, port: 80, weight: 90}, {name: gone, port: 80, weight: 10}]")
+    (only,) = outbound(snapshot(WEB, text)).http
+    good, bad = only.rules[0].backends
+    assert (good.weight, good.to, good.failure) == (90, Balance("web.default.svc.cluster.local:80"), None)
+    assert (bad.weight, bad.to) == (10, None)
+    assert bad.failure is not None
+    assert (bad.failure.status, bad.failure.message) == (500, "Service not found gone")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("backendRefs: [{name: web, port: 99}]", "no port 99"),
+        ("backendRefs: [{name: web, port: 80, kind: Bucket, group: x}]", "not supported"),
+    ],
+)
+def test_backends_that_cannot_be_reached_fail(spec: str, message: str) -> None:
+    """Requirement: each reason is said in the injected message."""
+    (backend,) = outbound(snapshot(WEB, route(spec))).http[0].rules[0].backends
+    assert backend.failure is not None
+    assert message in backend.failure.message
+
+
+def test_an_unknown_filter_and_a_rule_without_weight_answer_500() -> None:
+    """Requirement: a rule that cannot be obeyed is not half obeyed."""
+    for spec in ("filters: [{type: URLRewrite}]", "backendRefs: [{name: web, port: 80, weight: 0}]"):
+        failure = outbound(snapshot(WEB, route(spec))).http[0].rules[0].failure
+        assert failure is not None
+        assert failure.status == 500
+    redirects = "filters: [{type: RequestRedirect, requestRedirect: {hostname: x}}]\n    backendRefs: []"
+    assert outbound(snapshot(WEB, route(redirects))).http[0].rules[0].failure is None
+
+
+def test_consumer_routes_win_for_their_own_namespace_only() -> None:
+    """Requirement: a route in the client's namespace replaces the producer's; other clients never see it."""
+    producer = route("{}", name="producer")
+    consumer = route("{}", name="consumer", namespace="shop")
+    mesh = snapshot(WEB, producer, consumer)
+    assert [each.about.name for each in outbound(mesh, asker="shop").http] == ["consumer"]
+    assert [each.about.name for each in outbound(mesh, asker="other").http] == ["producer"]
+    assert [each.about.name for each in outbound(mesh, asker="default").http] == ["producer"]
+    assert [each.about.name for each in outbound(snapshot(WEB, consumer), asker="x").http] == ["http"]
+
+
+def test_a_route_for_one_port_leaves_the_others() -> None:
+    """Requirement: parentRef.port limits a route."""
+    mesh = snapshot(WEB.replace("{port: 5432}", "{port: 81}"), route("{}", port=", port: 81"))
+    assert [each.about.name for each in outbound(mesh).http] == ["http"]
+    assert [each.about.name for each in outbound(mesh, Address("198.19.0.1", 81)).http] == ["r"]
+
+
+def test_grpc_routes_make_a_grpc_port() -> None:
+    """Requirement: with a GRPCRoute the port is gRPC, as in Linkerd; HTTPRoutes beside it do not count."""
+    told = outbound(snapshot(WEB, route("matches: [{method: {service: a.B}}]", kind="GRPCRoute"), route("{}")))
+    assert told.protocol is Protocol.GRPC
+    assert (len(told.grpc), told.http) == (1, ())
+
+
+def test_a_profile_names_its_service() -> None:
+    """Requirement: fully qualified name and parent for a Service's port."""
+    told = profile(snapshot(WEB))
+    assert told.name == "web.default.svc.cluster.local"
+    assert told.parent is not None
+    assert (told.parent.name, told.parent.port) == ("web", 80)

@@ -1,0 +1,67 @@
+"""The wire forms that a table cannot show through the pure layers."""
+
+import pytest
+
+from weft.compile.answer import Address, Endpoint, Endpoints, Unanswerable
+from weft.gen import destination_pb2, inbound_pb2, net_pb2, outbound_pb2
+from weft.model.route import Compare, HeaderEdit, HttpMatch, PathMatch, Redirect, TextMatch
+from weft.serve import ask
+from weft.serve.encode import destination, wire
+
+
+def test_large_sets_go_in_several_messages_below_grpcs_limit() -> None:
+    """Requirement: no message comes near 4 MiB, however large the Service is."""
+    addresses = [Address(f"10.{n >> 16}.{(n >> 8) & 255}.{n & 255}", 8080) for n in range(2500)]
+    labels = {"pod": "p" * 60, "serviceaccount": "s" * 60}
+    whole = Endpoints(True, {each: Endpoint(each, labels, "i" * 120, True, False, 4143) for each in addresses})
+    messages = list(destination.updates(None, whole))
+    assert [len(each.add.addrs) for each in messages] == [1000, 1000, 500]
+    assert max(each.ByteSize() for each in messages) < 2**20
+    gone = list(destination.updates(whole, Endpoints(True, {addresses[0]: whole.endpoints[addresses[0]]})))
+    assert [len(each.remove.addrs) for each in gone] == [1000, 1000, 499]
+
+
+def test_ipv6_is_two_integers_of_64_bits() -> None:
+    """Requirement: hextets 1-4 in `first`, 5-8 in `last`; a mapped IPv4 address is read as IPv4."""
+    assert wire.ip("fd00::1") == net_pb2.IPAddress(ipv6=net_pb2.IPv6(first=0xFD00 << 48, last=1))
+    mapped = net_pb2.TcpAddress(ip=wire.ip("::ffff:10.0.0.1"), port=80)
+    asked = ask.outbound(outbound_pb2.TrafficSpec(source_workload="ns:pod", addr=mapped), "cluster.local")
+    assert asked == ask.OutboundOf("ns", Address("10.0.0.1", 80))
+    assert wire.network("10.0.0.0/8").prefix_len == 8
+
+
+def test_matches_and_filters_keep_their_meaning() -> None:
+    """Requirement: hosts, methods, comparisons, header changes and redirects arrive as they were written."""
+    assert list(wire.host("*.example.com").suffix.reverse_labels) == ["com", "example"]
+    assert wire.host("a.b").exact == "a.b"
+    match = HttpMatch(PathMatch(Compare.REGEX, "/a.*"), (TextMatch("x", Compare.EXACT, "é"),), (), "PURGE")
+    told = wire.http_match(match)
+    assert (told.path.regex, told.headers[0].exact, told.method.unregistered) == ("/a.*", "é".encode(), "PURGE")
+    assert wire.method("POST").registered == 1
+    assert wire.http_match(HttpMatch()).path.prefix == "/"
+    edit = wire.request_headers(HeaderEdit(False, set=(("a", "b"),), remove=("c",)))
+    assert (edit.set.headers[0].name, list(edit.remove), edit.HasField("add")) == ("a", ["c"], False)
+    moved = wire.redirect(Redirect("https", "x", 8443, 301, prefix_path="/new"))
+    assert (moved.scheme.registered, moved.host, moved.port, moved.status) == (1, "x", 8443, 301)
+    assert moved.path.prefix == "/new"
+
+
+@pytest.mark.parametrize("workload", ["", "{", "[]", "{}", '{"ns":1,"pod":"a"}', '{"ns":"a"}', '{"pod":"a"}', "nopod"])
+def test_a_workload_that_cannot_be_read_is_refused(workload: str) -> None:
+    """Requirement: a malformed token is INVALID_ARGUMENT, never an exception."""
+    assert isinstance(ask.inbound(inbound_pb2.PortSpec(workload=workload, port=80)), Unanswerable)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("10.0.0.1:8080", Address("10.0.0.1", 8080)),
+        ("[fd00::1]:8080", Address("fd00::1", 8080)),
+        ("10.0.0.1", Address("10.0.0.1", 80)),
+    ],
+)
+def test_profiles_are_asked_for_by_address_too(path: str, target: Address) -> None:
+    """Requirement: GetProfile takes IP:port where Get does not."""
+    asked = ask.get_profile(destination_pb2.GetDestination(path=path), "cluster.local")
+    assert asked == ask.ProfileOf(target)
+    assert isinstance(ask.get(destination_pb2.GetDestination(path=path), "cluster.local"), Unanswerable)
