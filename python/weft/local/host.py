@@ -1,0 +1,113 @@
+"""The part of `weft up` that stays on the host: starts the supervisor in its namespaces and binds published ports for it.
+
+A listening socket belongs to the network namespace in which it was made, so the host side makes it and passes it in; the
+supervisor accepts on it from within. When this process ends, for whatever reason, the kernel ends the whole mesh.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from weft.local.state import State, start_time
+
+
+class CannotStart(Exception):
+    """This machine cannot run a mesh; `hint` says what to do."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+def check_machine() -> None:
+    """Raise CannotStart when a needed program or kernel facility is missing."""
+    for program, package in (("unshare", "util-linux"), ("setpriv", "util-linux"), ("nft", "nftables")):
+        if find_program(program) is None:
+            raise CannotStart(f"the program `{program}` is missing", f"install the package {package}")
+    tried = subprocess.run([*_unshare(), "true"], capture_output=True, text=True)
+    if tried.returncode != 0:
+        hint = "run as root, or let normal users make user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone"
+        raise CannotStart(
+            f"the kernel refuses namespaces: {tried.stderr.strip()}", f"{hint}, kernel.apparmor_restrict_unprivileged_userns)"
+        )
+
+
+def find_program(name: str) -> str | None:
+    """Its path; also where administrators' programs live, which a normal user's PATH may lack."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+
+
+def run(state: State, mesh: str, files: Sequence[Path]) -> int:
+    """Run the mesh until it ends; the exit code. The state directory exists and is removed at the end."""
+    state.owner.write_text(f"{os.getpid()} {start_time(os.getpid())}")
+    try:
+        return asyncio.run(_run(state, mesh, files))
+    finally:
+        state.remove()
+
+
+async def _run(state: State, mesh: str, files: Sequence[Path]) -> int:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    lifeline, hold = os.pipe()
+    order = {
+        "state": str(state.root),
+        "mesh": mesh,
+        "files": [str(file) for file in files],
+        "binder": theirs.fileno(),
+        "lifeline": lifeline,
+        "application_uid": _application_uid(),
+    }
+    command = [
+        *("setpriv", "--pdeathsig", "KILL"),
+        *(*_unshare(), sys.executable, "-P", "-m", "weft.local.supervise", json.dumps(order)),
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command, pass_fds=(theirs.fileno(), lifeline), start_new_session=True, stdin=subprocess.DEVNULL
+    )
+    theirs.close()
+    os.close(lifeline)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, os.write, hold, b"stop\n")
+    ours.setblocking(False)
+    loop.add_reader(ours, _bind_one, ours)
+    code = await process.wait()
+    loop.remove_reader(ours)
+    return code if code >= 0 else 1
+
+
+def _bind_one(binder: socket.socket) -> None:
+    """Answer one request `["127.0.0.1", 9000]` with a listening socket, or with the reason why not."""
+    request = binder.recv(4096)
+    if not request:
+        asyncio.get_running_loop().remove_reader(binder)
+        return
+    host, port = json.loads(request)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family, backlog=1024) as listener:
+            socket.send_fds(binder, [b"ok"], [listener.fileno()])
+    except OSError as problem:
+        binder.send((problem.strerror or str(problem)).encode())
+
+
+def _unshare() -> list[str]:
+    user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
+    return ["unshare", *user, "--fork", "--pid", "--kill-child", "--mount", "--net", "--ipc", "--propagation", "private"]
+
+
+def _application_uid() -> int:
+    """Who applications are outside: as root somebody unprivileged, as a normal user that user (0 in our user namespace)."""
+    if os.geteuid() != 0:
+        return 0
+    return int(os.environ.get("SUDO_UID", "0")) or _NOBODY
+
+
+_NOBODY = 65534

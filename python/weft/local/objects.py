@@ -1,0 +1,125 @@
+"""The Kubernetes-shaped documents that the control plane reads: one per pod and Service, the rest as the user wrote them. Pure."""
+
+import hashlib
+from collections.abc import Container, Iterable
+
+from weft.local.addresses import CONTROL_PLANE
+from weft.local.plan import CONTROL_NAME, CONTROL_NAMESPACE, Labels, Plan, Replica, Service
+
+Objects = dict[str, object]
+"""File name -> document."""
+
+
+def build(plan: Plan, ready: Container[str]) -> Objects:
+    """All documents; the replicas whose keys are in `ready` are marked so."""
+    objects: Objects = {}
+    for key, replica in plan.replicas.items():
+        objects[_file("pod", replica.namespace, replica.name)] = pod(replica, plan.labels[key], key in ready)
+    for service in plan.services.values():
+        objects[_file("service", service.namespace, service.name)] = _service(service)
+    for document in plan.documents:
+        file = _file(document.kind.lower(), document.namespace, document.name)
+        objects[file] = _with_origin(document.content, document.origin)
+    return objects
+
+
+def pod(replica: Replica, labels: Labels, ready: bool) -> dict[str, object]:
+    """One replica as a Pod."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": replica.name,
+            "namespace": replica.namespace,
+            "uid": uid(replica.key),
+            "labels": dict(labels.labels),
+            "annotations": dict(labels.annotations),
+        },
+        "spec": {
+            "nodeName": NODE,
+            "serviceAccountName": replica.service_account,
+            "containers": [{"name": replica.workload, "ports": _container_ports(replica)}],
+        },
+        "status": {
+            "podIP": replica.address,
+            "podIPs": [{"ip": replica.address}],
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        },
+    }
+
+
+def uid(key: str) -> str:
+    """A replica's lasting id, in the form of a UUID."""
+    digest = hashlib.sha256(f"weft replica {key}".encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
+
+
+def control_plane() -> Replica:
+    """The control plane's own replica."""
+    return Replica(
+        workload=CONTROL_NAME,
+        ordinal=0,
+        namespace=CONTROL_NAMESPACE,
+        address=CONTROL_PLANE,
+        service_account=CONTROL_NAME,
+        meshed=True,
+        command=(),
+        environment=(),
+        working_directory="/",
+        ports=(),
+        readiness=None,
+        depends_on=(),
+        once=False,
+        skip_inbound=("9990",),
+        skip_outbound=(),
+        proxy_settings=(),
+    )
+
+
+def _container_ports(replica: Replica) -> Iterable[dict[str, object]]:
+    return [
+        {"containerPort": port.port, "protocol": "TCP", **({"name": port.name} if port.name else {})} for port in replica.ports
+    ]
+
+
+def _service(service: Service) -> dict[str, object]:
+    address = service.address or "None"
+    if service.written is not None:
+        content = _with_origin(service.written.content, service.written.origin)
+        spec = _mapping(content.get("spec"))
+        if spec.get("type") != "ExternalName":
+            spec = {**spec, "clusterIP": address, "clusterIPs": [address]}
+        return {**content, "spec": spec}
+    ports: list[dict[str, object]] = []
+    for port in service.ports:
+        entry: dict[str, object] = {"port": port.port, "targetPort": port.target, "protocol": port.protocol}
+        if port.name:
+            entry["name"] = port.name
+        if port.app_protocol:
+            entry["appProtocol"] = port.app_protocol
+        ports.append(entry)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": service.name, "namespace": service.namespace, "annotations": dict(service.annotations)},
+        "spec": {"clusterIP": address, "clusterIPs": [address], "selector": dict(service.selector), "ports": ports},
+    }
+
+
+def _with_origin(content: object, origin: str) -> dict[str, object]:
+    document = _mapping(content)
+    metadata = _mapping(document.get("metadata"))
+    annotations = {**_mapping(metadata.get("annotations")), "mesh.weft.dev/origin": origin}
+    return {**document, "metadata": {"namespace": "default", **metadata, "annotations": annotations}}
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _file(kind: str, namespace: str, name: str) -> str:
+    return f"{kind}-{namespace or '-'}-{name}.json".replace("/", "_")
+
+
+NODE = "local"

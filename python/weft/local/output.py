@@ -1,0 +1,78 @@
+"""What the processes of a replica print: one bounded log file, plus the one before it. Follows for `weft logs -f`."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+
+class Log:
+    """An append-only file that rotates once at `LIMIT` bytes. `pipe` is where processes write; `run` is the only reader."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab")
+        self._grown = asyncio.Event()
+        self._reader, self.pipe = os.pipe2(os.O_CLOEXEC)
+
+    async def run(self) -> None:
+        """Copy what is printed into the file until cancelled; closes both."""
+        reader = asyncio.StreamReader(limit=_CHUNK)
+        incoming = os.fdopen(self._reader, "rb", buffering=0)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), incoming)
+        try:
+            while chunk := await reader.read(_CHUNK):
+                self._write(chunk)
+        finally:
+            transport.close()
+            os.close(self.pipe)
+            self._file.close()
+
+    def note(self, words: str) -> None:
+        """A line of the supervisor's own."""
+        self._write(f"weft: {words}\n".encode())
+
+    def _write(self, data: bytes) -> None:
+        if self._file.tell() + len(data) > LIMIT:
+            self._file.close()
+            self.path.replace(self._before)
+            self._file = self.path.open("ab")
+        self._file.write(data)
+        self._file.flush()
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    @property
+    def _before(self) -> Path:
+        return self.path.with_suffix(".1" + self.path.suffix)
+
+    def tail(self, lines: int | None) -> bytes:
+        """What is kept, or its last `lines` lines."""
+        older = self._before.read_bytes() if self._before.exists() else b""
+        text = older + self.path.read_bytes()
+        if lines is None:
+            return text
+        return b"".join(text.splitlines(keepends=True)[-lines:]) if lines else b""
+
+    async def follow(self) -> AsyncIterator[bytes]:
+        """Everything written from now on."""
+        file = self.path.open("rb")
+        file.seek(0, os.SEEK_END)
+        try:
+            while True:
+                grown = self._grown
+                if data := file.read(_CHUNK):
+                    yield data
+                elif os.fstat(file.fileno()).st_ino != self.path.stat().st_ino:
+                    file.close()
+                    file = self.path.open("rb")
+                else:
+                    await grown.wait()
+        finally:
+            file.close()
+
+
+LIMIT = 8 * 1024 * 1024
+"""Bytes in one file; twice as much is kept."""
+_CHUNK = 64 * 1024

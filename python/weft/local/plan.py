@@ -1,0 +1,237 @@
+"""What the mesh file means on this machine: which replicas, at which addresses, behind which Services.
+
+`make` is a pure function of the documents and of the addresses given out before; it starts nothing and reads no file.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from weft import model
+from weft.local.addresses import Addresses
+from weft.local.documents import Documents, Written
+from weft.model.workload import Readiness, Workload, WorkloadPort
+
+CONTROL_NAMESPACE = "weft"
+CONTROL_NAME = "weft-control-plane"
+CLUSTER_DOMAIN = "cluster.local"
+TRUST_DOMAIN = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process that stands in for a pod. Two equal values need no restart between them."""
+
+    workload: str
+    ordinal: int
+    namespace: str
+    address: str
+    service_account: str
+    meshed: bool
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    working_directory: str
+    ports: tuple[WorkloadPort, ...]
+    readiness: Readiness | None
+    depends_on: tuple[str, ...]
+    """Workloads of the same namespace that must be ready first."""
+    once: bool
+    """A job: not started again when it ends."""
+    skip_inbound: tuple[str, ...]
+    skip_outbound: tuple[str, ...]
+    proxy_settings: tuple[tuple[str, str], ...]
+    """Variables for the proxy that come from annotations."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload}-{self.ordinal}"
+
+    @property
+    def key(self) -> str:
+        """Unique in the mesh: `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def identity(self) -> str:
+        """The TLS identity of the replica's service account."""
+        return f"{self.service_account}.{self.namespace}.serviceaccount.identity.{CONTROL_NAMESPACE}.{TRUST_DOMAIN}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """One port of a Service; `target` is a number or the name of a workload's port."""
+
+    port: int
+    target: int | str
+    name: str = ""
+    protocol: str = "TCP"
+    app_protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A name with an address. `address` is empty for a headless Service."""
+
+    name: str
+    namespace: str
+    address: str
+    ports: tuple[ServicePort, ...]
+    selector: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...] = ()
+    written: Written | None = None
+    """The user's own document; None for a Service that a workload's ports imply."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a replica is called by selectors and where its document stands; changing these restarts nothing."""
+
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole mesh as it should be."""
+
+    replicas: Mapping[str, Replica]
+    labels: Mapping[str, Labels]
+    services: Mapping[str, Service]
+    publish: Mapping[tuple[str, int], tuple[str, int]]
+    """Host address and port -> workload key (`namespace/name`) and its port."""
+    documents: tuple[Written, ...]
+    """Everything else, passed on to the control plane as it was written."""
+    addresses: Addresses = field(default_factory=Addresses)
+
+    def replicas_of(self, service: Service) -> list[Replica]:
+        """The replicas that `service` selects, in order of their names."""
+        if not service.selector:
+            return []
+        wanted = set(service.selector)
+        chosen = [
+            replica
+            for key, replica in self.replicas.items()
+            if replica.namespace == service.namespace and wanted <= set(self.labels[key].labels)
+        ]
+        return sorted(chosen, key=lambda replica: (replica.workload, replica.ordinal))
+
+
+def make(documents: Documents, before: Addresses | None = None) -> Plan:
+    """The plan for these documents; addresses in `before` are kept for what still exists and not reused while it lasts."""
+    addresses = before or Addresses()
+    replicas: dict[str, Replica] = {}
+    labels: dict[str, Labels] = {}
+    services: dict[str, Service] = {}
+    publish: dict[tuple[str, int], tuple[str, int]] = {}
+    for workload in documents.workloads:
+        for ordinal in range(workload.replicas):
+            addresses, address = addresses.replica(f"{_key(workload.meta)}-{ordinal}")
+            replica = _replica(documents, workload, ordinal, address)
+            replicas[replica.key] = replica
+            labels[replica.key] = _labels(workload, replica)
+        for entry in workload.publish:
+            publish[(entry.host, entry.listen)] = (_key(workload.meta), entry.port)
+    written = {document.key: document for document in documents.written if document.kind == "Service"}
+    for service in documents.services:
+        address = next(iter(service.cluster_ips), "")
+        if not address and not service.headless and not service.external_name:
+            addresses, address = addresses.service(_key(service.meta))
+        services[_key(service.meta)] = _written_service(service, address, written.get(_key(service.meta)))
+    for workload in documents.workloads:
+        key = _key(workload.meta)
+        if workload.ports and key not in services:
+            addresses, address = addresses.service(key)
+            services[key] = _implied_service(workload, address)
+    others = tuple(document for document in documents.written if document.kind != "Service")
+    return Plan(replicas, labels, services, publish, others, addresses.keep(replicas.keys(), services.keys()))
+
+
+def _key(meta: model.Meta) -> str:
+    return f"{meta.namespace}/{meta.name}"
+
+
+def _replica(documents: Documents, workload: Workload, ordinal: int, address: str) -> Replica:
+    annotations = {**_namespace_annotations(documents, workload.meta.namespace), **workload.meta.annotations}
+    environment = {**(documents.env_files or {}).get(_key(workload.meta), {}), **workload.env}
+    return Replica(
+        workload=workload.meta.name,
+        ordinal=ordinal,
+        namespace=workload.meta.namespace,
+        address=address,
+        service_account=workload.service_account or workload.meta.name,
+        meshed=annotations.get("linkerd.io/inject", "enabled") != "disabled",
+        command=workload.command,
+        environment=tuple(sorted(environment.items())),
+        working_directory=str((Path(workload.meta.origin.file).absolute().parent / workload.working_dir).resolve()),
+        ports=workload.ports,
+        readiness=workload.readiness,
+        depends_on=workload.depends_on,
+        once=workload.restart == "never",
+        skip_inbound=_port_list(annotations.get("config.linkerd.io/skip-inbound-ports", "")),
+        skip_outbound=_port_list(annotations.get("config.linkerd.io/skip-outbound-ports", "")),
+        proxy_settings=tuple(
+            (variable, annotations[annotation]) for annotation, variable in _PROXY_SETTINGS if annotation in annotations
+        ),
+    )
+
+
+def _namespace_annotations(documents: Documents, name: str) -> Mapping[str, str]:
+    return next((found.meta.annotations for found in documents.namespaces if found.meta.name == name), {})
+
+
+def _labels(workload: Workload, replica: Replica) -> Labels:
+    labels = _workload_labels(workload)
+    if replica.meshed:
+        labels["linkerd.io/control-plane-ns"] = CONTROL_NAMESPACE
+    annotations = {**workload.meta.annotations, "mesh.weft.dev/origin": str(workload.meta.origin)}
+    return Labels(tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
+
+
+def _workload_labels(workload: Workload) -> dict[str, str]:
+    return {"mesh.weft.dev/workload": workload.meta.name, **workload.meta.labels}
+
+
+def _written_service(service: model.Service, address: str, written: Written | None) -> Service:
+    return Service(
+        name=service.meta.name,
+        namespace=service.meta.namespace,
+        address=address,
+        ports=tuple(
+            ServicePort(port.port, port.target, port.name, port.protocol, port.app_protocol) for port in service.ports
+        ),
+        selector=tuple(sorted(service.selector.items())),
+        annotations=tuple(sorted(service.meta.annotations.items())),
+        written=written,
+    )
+
+
+def _implied_service(workload: Workload, address: str) -> Service:
+    """A Service for a workload with ports that has none of its own name; it selects exactly that workload."""
+    carried = tuple(
+        (name, value) for name, value in sorted(workload.meta.annotations.items()) if name == "config.linkerd.io/opaque-ports"
+    )
+    return Service(
+        name=workload.meta.name,
+        namespace=workload.meta.namespace,
+        address=address,
+        ports=tuple(ServicePort(port.port, port.port, port.name, "TCP", port.app_protocol) for port in workload.ports),
+        selector=(("mesh.weft.dev/workload", workload.meta.name),),
+        annotations=(*carried, ("mesh.weft.dev/origin", str(workload.meta.origin))),
+    )
+
+
+def _port_list(text: str) -> tuple[str, ...]:
+    """`25,8000-8010` as nft wants it: numbers and ranges."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_PROXY_SETTINGS = (
+    ("config.linkerd.io/default-inbound-policy", "LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"),
+    ("config.linkerd.io/proxy-log-level", "LINKERD2_PROXY_LOG"),
+    ("config.linkerd.io/proxy-log-format", "LINKERD2_PROXY_LOG_FORMAT"),
+    ("config.linkerd.io/shutdown-grace-period", "LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD"),
+)

@@ -1,0 +1,74 @@
+"""One program that is kept running: started again with a growing pause when it ends, stopped with a term and then a kill."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from weft.local.children import Child
+from weft.local.output import Log
+
+
+class Process:
+    """`start` makes the child; `changed` is told whenever it starts or ends."""
+
+    def __init__(self, name: str, start: Callable[[], Child], log: Log, changed: Callable[[], None]) -> None:
+        self.name = name
+        self.log = log
+        self.restarts = 0
+        self.child: Child | None = None
+        self._start = start
+        self._changed = changed
+
+    @property
+    def running(self) -> bool:
+        """Whether the program runs now."""
+        return self.child is not None and not self.child.exit.done()
+
+    async def keep(self) -> None:
+        """Run until cancelled; the program is then stopped before this returns."""
+        pause = _FIRST_PAUSE
+        clock = asyncio.get_running_loop().time
+        try:
+            while True:
+                began = clock()
+                try:
+                    self.child = self._start()
+                except OSError as problem:
+                    self.log.note(f"{self.name} cannot start: {problem}")
+                else:
+                    self._changed()
+                    code = await asyncio.shield(self.child.exit)
+                    self.log.note(f"{self.name} {describe_exit(code)}")
+                    self._changed()
+                if clock() - began > _STEADY:
+                    pause = _FIRST_PAUSE
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
+                self.restarts += 1
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        child = self.child
+        if child is None or child.exit.done():
+            return
+        child.signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(asyncio.shield(child.exit), GRACE)
+        except TimeoutError:
+            child.signal(signal.SIGKILL)
+            await child.exit
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended, in words."""
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"exited with code {code}"
+
+
+GRACE = 5.0
+_FIRST_PAUSE = 0.2
+_LAST_PAUSE = 10.0
+_STEADY = 10.0
+"""Seconds of running after which a new failure counts as the first."""

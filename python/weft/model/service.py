@@ -1,0 +1,34 @@
+"""A Service: a name and an address with ports, in front of the pods that its selector matches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from weft.model.meta import Meta
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """`target` is a port number, or the name of a container port."""
+
+    name: str
+    port: int
+    target: int | str
+    app_protocol: str = ""
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """`cluster_ips` is empty for a headless Service; an empty `selector` selects nothing."""
+
+    meta: Meta
+    ports: tuple[ServicePort, ...]
+    selector: Mapping[str, str]
+    cluster_ips: tuple[str, ...] = ()
+    headless: bool = False
+    external_name: str = ""
+    publish_not_ready: bool = False
+
+    def port(self, number: int) -> ServicePort | None:
+        """The TCP port with this number."""
+        return next((port for port in self.ports if port.port == number and port.protocol == "TCP"), None)

@@ -1,0 +1,77 @@
+"""The kind Service, as teams apply it to a cluster."""
+
+from typing import Annotated
+
+import msgspec
+
+from weft.lib.errors import Problem
+from weft.model.meta import Meta
+from weft.model.service import Service, ServicePort
+from weft.resources.decode import decode, mapping_problems
+from weft.resources.metadata import Metadata, meta
+from weft.resources.tree import Tree
+from weft.resources.workload import PortNumber
+
+
+class WrittenPort(msgspec.Struct, frozen=True, rename="camel"):
+    port: PortNumber
+    name: str = ""
+    target_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | str = 0
+    app_protocol: str = ""
+    protocol: str = "TCP"
+
+
+class WrittenSpec(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "cluster_ip": "clusterIP",
+        "cluster_ips": "clusterIPs",
+        "external_name": "externalName",
+        "publish_not_ready_addresses": "publishNotReadyAddresses",
+    },
+):
+    ports: tuple[WrittenPort, ...] = ()
+    selector: dict[str, object] = {}
+    cluster_ip: str = ""
+    cluster_ips: tuple[str, ...] = ()
+    type: str = "ClusterIP"
+    external_name: str = ""
+    publish_not_ready_addresses: bool = False
+
+
+class WrittenService(msgspec.Struct, frozen=True):
+    metadata: Metadata
+    spec: WrittenSpec = WrittenSpec()
+
+
+def parse(tree: Tree, group: str, kind: str) -> Service | list[Problem]:
+    """A Service, or what is wrong with it."""
+    written = decode(tree, WrittenService)
+    if isinstance(written, list):
+        return written
+    about = meta(tree, group, kind, written.metadata)
+    spec = written.spec
+    problems = [] if isinstance(about, Meta) else about
+    problems += mapping_problems(tree, ("spec", "selector"), spec.selector)
+    seen: set[tuple[int, str]] = set()
+    for index, port in enumerate(spec.ports):
+        if (port.port, port.protocol) in seen:
+            path = ("spec", "ports", index, "port")
+            problems.append(tree.problem(path, "duplicate-port", f"port `{port.port}` is listed twice"))
+        seen.add((port.port, port.protocol))
+    if problems or not isinstance(about, Meta):
+        return problems
+    ips = dict.fromkeys(ip for ip in (spec.cluster_ip, *spec.cluster_ips) if ip and ip != "None")
+    return Service(
+        meta=about,
+        ports=tuple(
+            ServicePort(port.name, port.port, port.target_port or port.port, port.app_protocol, port.protocol)
+            for port in spec.ports
+        ),
+        selector={key: str(value) for key, value in spec.selector.items()},
+        cluster_ips=tuple(ips),
+        headless=spec.cluster_ip == "None",
+        external_name=spec.external_name if spec.type == "ExternalName" else "",
+        publish_not_ready=spec.publish_not_ready_addresses,
+    )

@@ -1,0 +1,194 @@
+"""The kind Workload (`mesh.weft.dev/v1alpha1`): what a mesh file says about the processes of this machine."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from weft.lib.errors import Problem
+from weft.model.meta import Meta
+from weft.model.workload import (
+    ExecCheck,
+    GrpcCheck,
+    HttpCheck,
+    Publish,
+    Readiness,
+    TcpCheck,
+    Workload,
+    WorkloadPort,
+)
+from weft.resources.decode import decode, field_names, mapping_problems
+from weft.resources.metadata import Metadata, meta, name_problems
+from weft.resources.tree import Path, Tree
+
+PortNumber = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+
+
+class Shape(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What all parts of a Workload share: a field that nobody reads is a typing error, not a comment."""
+
+
+class WrittenPort(Shape, frozen=True):
+    port: PortNumber
+    name: str = ""
+    app_protocol: str = ""
+    protocol: Literal["TCP"] = "TCP"
+
+
+class WrittenTcp(Shape, frozen=True):
+    port: PortNumber | str
+
+
+class WrittenHttp(Shape, frozen=True):
+    port: PortNumber | str
+    path: str = "/"
+
+
+class WrittenGrpc(Shape, frozen=True):
+    port: PortNumber | str
+    service: str = ""
+
+
+class WrittenExec(Shape, frozen=True):
+    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+
+
+class WrittenReadiness(Shape, frozen=True):
+    tcp_socket: WrittenTcp | None = None
+    http_get: WrittenHttp | None = None
+    grpc: WrittenGrpc | None = None
+    exec: WrittenExec | None = None
+    initial_delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0
+    period_seconds: Seconds = 1
+    timeout_seconds: Seconds = 1
+    failure_threshold: Annotated[int, msgspec.Meta(ge=1)] = 3
+
+
+class WrittenPublish(Shape, frozen=True):
+    port: PortNumber | str
+    listen: str
+
+
+class WrittenSpec(Shape, frozen=True):
+    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
+    ports: tuple[WrittenPort, ...] = ()
+    service_account: str = ""
+    env: dict[str, object] = {}
+    env_file: str | None = None
+    working_dir: str = "."
+    readiness: WrittenReadiness | None = None
+    publish: tuple[WrittenPublish, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    restart: Literal["always", "never"] = "always"
+
+
+class WrittenWorkload(Shape, frozen=True):
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: WrittenSpec
+
+
+KNOWN = field_names(
+    WrittenWorkload, WrittenSpec, WrittenPort, WrittenReadiness, WrittenPublish, WrittenHttp, WrittenGrpc, WrittenExec
+)
+
+
+def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
+    """A Workload, or everything that is wrong with it."""
+    written = decode(tree, WrittenWorkload, KNOWN)
+    if isinstance(written, list):
+        return written
+    about = meta(tree, group, kind, written.metadata)
+    problems = [] if isinstance(about, Meta) else about
+    spec = written.spec
+    problems += mapping_problems(tree, ("spec", "env"), spec.env)
+    if spec.service_account:
+        problems += name_problems(tree, ("spec", "serviceAccount"), spec.service_account)
+    problems += _port_problems(tree, spec)
+    ports = _Ports(tree, {port.name: port.port for port in spec.ports if port.name}, problems)
+    readiness = _readiness(ports, spec.readiness)
+    publish = tuple(_publish(ports, index, item, spec) for index, item in enumerate(spec.publish))
+    if problems or not isinstance(about, Meta):
+        return problems
+    return Workload(
+        meta=about,
+        command=spec.command,
+        replicas=spec.replicas,
+        ports=tuple(WorkloadPort(port.name, port.port, port.app_protocol) for port in spec.ports),
+        service_account=spec.service_account or about.name,
+        env={key: str(value) for key, value in spec.env.items()},
+        env_file=spec.env_file,
+        working_dir=spec.working_dir,
+        readiness=readiness,
+        publish=publish,
+        depends_on=spec.depends_on,
+        restart=spec.restart,
+    )
+
+
+class _Ports:
+    """Resolves ports given by name, and gathers the Problems of those that do not exist."""
+
+    def __init__(self, tree: Tree, names: dict[str, int], problems: list[Problem]) -> None:
+        self.tree, self.names, self.problems = tree, names, problems
+
+    def number(self, path: Path, port: int | str) -> int:
+        if isinstance(port, int):
+            return port
+        if port not in self.names:
+            named = ", ".join(f"`{name}`" for name in sorted(self.names)) or "none"
+            self.report(path, "unknown-port", f"no port is named `{port}`", f"names in spec.ports: {named}")
+        return self.names.get(port, 0)
+
+    def report(self, path: Path, code: str, reason: str, hint: str = "") -> None:
+        self.problems.append(self.tree.problem(path, code, reason, hint))
+
+
+def _port_problems(tree: Tree, spec: WrittenSpec) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: set[int | str] = set()
+    for index, port in enumerate(spec.ports):
+        for field, value in (("port", port.port), ("name", port.name)):
+            if value and value in seen:
+                path = ("spec", "ports", index, field)
+                problems.append(tree.problem(path, "duplicate-port", f"{field} `{value}` is listed twice"))
+            seen.add(value)
+    return problems
+
+
+def _readiness(ports: _Ports, written: WrittenReadiness | None) -> Readiness | None:
+    if written is None:
+        return None
+    path: Path = ("spec", "readiness")
+    checks: list[TcpCheck | HttpCheck | GrpcCheck | ExecCheck] = []
+    if (tcp := written.tcp_socket) is not None:
+        checks.append(TcpCheck(ports.number((*path, "tcpSocket", "port"), tcp.port)))
+    if (http := written.http_get) is not None:
+        checks.append(HttpCheck(ports.number((*path, "httpGet", "port"), http.port), http.path))
+    if (grpc := written.grpc) is not None:
+        checks.append(GrpcCheck(ports.number((*path, "grpc", "port"), grpc.port), grpc.service))
+    if (run := written.exec) is not None:
+        checks.append(ExecCheck(run.command))
+    if len(checks) != 1:
+        hint = "give one of tcpSocket, httpGet, grpc, exec"
+        ports.report(path, "bad-readiness", f"readiness has {len(checks)} checks, it takes exactly one", hint)
+        return None
+    delay, period, timeout = written.initial_delay_seconds, written.period_seconds, written.timeout_seconds
+    return Readiness(checks[0], delay, period, timeout, written.failure_threshold)
+
+
+def _publish(ports: _Ports, index: int, written: WrittenPublish, spec: WrittenSpec) -> Publish:
+    path: Path = ("spec", "publish", index)
+    port = ports.number((*path, "port"), written.port)
+    listed = [each.port for each in spec.ports]
+    if port and port not in listed:
+        hint = f"spec.ports lists {', '.join(map(str, listed)) or 'none'}"
+        ports.report((*path, "port"), "unknown-port", f"port {port} is not one of the workload's ports", hint)
+    host, colon, number = written.listen.rpartition(":")
+    if not (number.isdecimal() and 0 <= int(number) <= 65535) or (colon and not host):
+        hint = 'for example "127.0.0.1:9000"'
+        ports.report((*path, "listen"), "bad-address", f"`{written.listen}` is not an address and a port", hint)
+        return Publish(port, host, 0)
+    return Publish(port, host.strip("[]") or "127.0.0.1", int(number))
