@@ -92,7 +92,7 @@ class _Walk:
                 self.tree.problems.append(Problem(self.tree.file, line, column, "bad-key", "a key must be a text"))
                 continue
             name = str(key.value)
-            if name == "<<" and key.style is None:
+            if name == "<<" and not key.style:
                 for merged in item.value if isinstance(item, yaml.SequenceNode) else [item]:
                     values = self.value(merged, path, around)
                     if isinstance(values, dict):
@@ -110,7 +110,7 @@ class _Walk:
 
 def _scalar(node: yaml.ScalarNode) -> object:
     text = str(node.value)
-    if node.style is not None or node.tag == _STR:
+    if node.style or node.tag == _STR:
         return text
     if _INT.fullmatch(text):
         return int(text)
