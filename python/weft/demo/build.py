@@ -51,23 +51,27 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weft" / "demo"
 
 
-def _build(cache: Path, say: Say) -> Shop:
-    cache.mkdir(parents=True, exist_ok=True)
-    _refresh_copy(SERVICES, cache / "services", ("*.py", "*.proto"))
-    python, python_env = interpreter.python(cache, say)
-    values = {"shop": str(cache), "python": python, "node": ""}
+def languages(cache: Path, say: Say) -> dict[str, str]:
+    """Build what needs a toolchain; the workloads that cannot be built here, each with the reason."""
     left_out: dict[str, str] = {}
     for workload, language, make in (("orders", "Go", _go), ("stock", "Node.js", _node)):
         started = time.monotonic()
         try:
             if make(cache, say):
-                say(f"{workload} ({language}) built in {time.monotonic() - started:.0f} s")
+                say(f"{workload} ({language}): built in {time.monotonic() - started:.0f} s")
         except CannotBuild as why:
             left_out[workload] = str(why)
-            say(f"{workload} ({language}) is left out: {why}")
-    if "stock" not in left_out:
-        values["node"] = interpreter.runnable("node", cache)
-    return Shop(Fill(values, {"python": python_env}), left_out)
+            say(f"{workload} ({language}): left out, {why}")
+    return left_out
+
+
+def _build(cache: Path, say: Say) -> Shop:
+    cache.mkdir(parents=True, exist_ok=True)
+    _refresh_copy(SERVICES, cache / "services", ("*.py", "*.proto"))
+    python, python_env = interpreter.python(cache, say)
+    left_out = languages(cache, say)
+    node = "" if "stock" in left_out else interpreter.runnable("node", cache)
+    return Shop(Fill({"shop": str(cache), "python": python, "node": node}, {"python": python_env}), left_out)
 
 
 def _go(cache: Path, say: Say) -> bool:
@@ -113,7 +117,9 @@ def _run(command: list[str], where: Path, env: dict[str, str]) -> str:
         raise CannotBuild(str(error)) from error
     if done.returncode != 0:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise CannotBuild(f"`{Path(command[0]).name} {command[1]}` failed: {lines[-1].strip() if lines else 'no reason given'}")
+        raise CannotBuild(
+            f"`{Path(command[0]).name} {command[1]}` failed: {lines[-1].strip() if lines else 'no reason given'}"
+        )
     return done.stdout
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 # The packages that a gRPC service in Python needs, and the one that grpcio needs itself.
 NEEDED = ("grpcio", "protobuf", "typing_extensions")
-NOT_NEEDED = ("site-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "__pycache__", "config-*")
+NOT_NEEDED = ("site-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "__pycache__", "config-*")
 NOBODY = 65534
 
 

@@ -43,9 +43,7 @@ def effective(text: str, fill: Fill, left_out: Collection[str] = (), meshed: boo
 def workloads(text: str) -> dict[str, int]:
     """The workloads of a mesh file with their number of replicas, in the file's order."""
     return {
-        d["metadata"]["name"]: d["spec"].get("replicas", 1)
-        for d in yaml.safe_load_all(text)
-        if d["kind"] == "Workload"
+        d["metadata"]["name"]: d["spec"].get("replicas", 1) for d in yaml.safe_load_all(text) if d["kind"] == "Workload"
     }
 
 

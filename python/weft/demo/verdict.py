@@ -96,7 +96,7 @@ def wrong_after(counted: Balance, replicas: Sequence[str]) -> list[str]:
     """With the mesh each replica must have its even share."""
     even = 100 / len(replicas)
     return [
-        f"{name} answered {counted.share(name):.0f} % of the calls, not {even:.0f} %, give or take {EVEN_WITHIN_POINTS:.0f}"
+        f"{name} answered {counted.share(name):.0f} % of the calls, not {even:.0f} % (within {EVEN_WITHIN_POINTS:.0f})"
         for name in replicas
         if abs(counted.share(name) - even) > EVEN_WITHIN_POINTS
     ] + _failed(counted)

@@ -12,6 +12,7 @@ import signal
 import time
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 
 import grpc
 import loom_pb2
@@ -116,7 +117,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with suppress(asyncio.CancelledError):
         asyncio.run(main())
-    except asyncio.CancelledError:
-        pass

@@ -47,7 +47,10 @@ class Shop:
     def page(self) -> str:
         """The whole front page."""
         return PAGE.substitute(
-            prices=_part(self._price_rows), stock=_part(self._stock_rows), orders=_part(self._order_rows), replica=REPLICA
+            prices=_part(self._price_rows),
+            stock=_part(self._stock_rows),
+            orders=_part(self._order_rows),
+            replica=REPLICA,
         )
 
     def order(self) -> None:
