@@ -1,1 +1,9 @@
+//! What the mesh proxy decides.
+//!
+//! Plain values in, a value that explains itself out. This crate never opens a socket, never reads a clock, never awaits and
+//! never sees protobuf: time, randomness and the compiled view are arguments, so every decision is a table test.
 #![forbid(unsafe_code)]
+
+pub mod identity;
+pub mod model;
+pub mod outcome;

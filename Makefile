@@ -1,0 +1,98 @@
+# The only entry point for people and for CI. Every target does its own set-up: system packages (as root), a virtual
+# environment at .venv with both programs in it, caches under ~/.cache/weft.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/weft
+PYTHON ?= python3
+# A built proxy and its tests take some GB, so they live outside the clone and are shared by all clones.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export WEFT_PYTHON := $(CURDIR)/.venv/bin/python
+export PYTHON
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+RUST_INPUTS := $(shell find crates -type f \( -name '*.rs' -o -name 'Cargo.toml' \) -not -path '*/weft-proto-gen/*' -not -path '*/tests/*') \
+	Cargo.toml Cargo.lock .cargo/config.toml rust-toolchain.toml
+
+.PHONY: help
+help: ## Say what each target does.
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: demo
+demo: .venv/.programs ## Run the demo mesh until interrupted (ONCE=1: show each step once, then end).
+	.venv/bin/weft demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: .venv/.programs ## Run every test: Rust, then Python (unit, property, end to end).
+	cargo test --workspace --locked
+	.venv/bin/pytest
+
+.PHONY: check
+check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
+
+.PHONY: check-python
+check-python: .venv/.programs
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+.PHONY: check-generated
+check-generated: .venv/.locked
+	.venv/bin/python proto/generate.py --check
+
+.PHONY: check-rust
+check-rust: .venv/.locked
+	cargo fmt --all --check
+	cargo fmt --manifest-path crates/weft-proto-gen/Cargo.toml --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: check-dependencies
+check-dependencies: $(CARGO_DENY)
+	$(CARGO_DENY) --all-features check bans licenses sources
+	@if $(CARGO_DENY) fetch db >/dev/null 2>&1; then \
+		$(CARGO_DENY) --all-features check --disable-fetch advisories; \
+	else \
+		echo "advisories: not run: the database cannot be reached"; \
+	fi
+
+.PHONY: generate
+generate: .venv/.locked ## Regenerate the code made from proto/ and the wire test vectors.
+	.venv/bin/python proto/generate.py
+	.venv/bin/python -m tests.wire_vectors
+
+.PHONY: wheel
+wheel: .venv/.locked ## Build a release wheel with both programs into dist/.
+	.venv/bin/maturin build --locked --out dist
+
+.PHONY: lock
+lock: .venv/.locked ## Resolve the Python dependencies anew.
+	scripts/lock
+
+.PHONY: system
+system:
+	@scripts/system-packages
+
+# --- set-up, done once ------------------------------------------------------------------------------------------------
+
+.venv/.locked: requirements-dev.lock | system
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Editable: a change to a Python file needs nothing, a change to a Rust file builds the proxy again.
+.venv/.programs: .venv/.locked pyproject.toml wheel-data/scripts/weft $(RUST_INPUTS)
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Built from source, some minutes, once per version.
+$(CARGO_DENY):
+	cargo install --locked --quiet --version $(CARGO_DENY_VERSION) --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION) \
+		--target-dir $(CACHE)/tools/target cargo-deny
+	rm -rf $(CACHE)/tools/target

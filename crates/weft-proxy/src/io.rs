@@ -1,0 +1,171 @@
+//! One byte stream, whatever is below it.
+//!
+//! Carries the bytes that detection has already read in front of those still to come. It never interprets them.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{client, server};
+
+/// A TCP stream with bytes in front of it that were read already.
+#[derive(Debug)]
+pub(crate) struct Prefixed {
+    prefix: Bytes,
+    tcp: TcpStream,
+}
+
+impl Prefixed {
+    pub(crate) fn new(tcp: TcpStream) -> Self {
+        Prefixed { prefix: Bytes::new(), tcp }
+    }
+
+    pub(crate) fn with_prefix(prefix: Bytes, tcp: TcpStream) -> Self {
+        Prefixed { prefix, tcp }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Io {
+    /// Read before the rest of the stream: what detection took out of a TLS stream.
+    prefix: Bytes,
+    stream: Stream,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(Prefixed),
+    // Boxed: a TLS session is over a kilobyte and most streams that pass through functions by value are plain.
+    ServerTls(Box<server::TlsStream<Prefixed>>),
+    ClientTls(Box<client::TlsStream<Prefixed>>),
+}
+
+impl Io {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Io::plain(Prefixed::new(stream))
+    }
+
+    pub(crate) fn plain(stream: Prefixed) -> Self {
+        Io { prefix: Bytes::new(), stream: Stream::Plain(stream) }
+    }
+
+    pub(crate) fn server_tls(stream: server::TlsStream<Prefixed>) -> Self {
+        Io { prefix: Bytes::new(), stream: Stream::ServerTls(Box::new(stream)) }
+    }
+
+    pub(crate) fn client_tls(stream: client::TlsStream<Prefixed>) -> Self {
+        Io { prefix: Bytes::new(), stream: Stream::ClientTls(Box::new(stream)) }
+    }
+
+    /// Puts bytes that were read for detection back in front of the stream.
+    pub(crate) fn with_prefix(mut self, prefix: Bytes) -> Self {
+        if self.prefix.is_empty() {
+            self.prefix = prefix;
+        } else {
+            self.prefix = [prefix, std::mem::take(&mut self.prefix)].concat().into();
+        }
+        self
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.stream {
+            Stream::Plain(stream) => &stream.tcp,
+            Stream::ServerTls(stream) => &stream.get_ref().0.tcp,
+            Stream::ClientTls(stream) => &stream.get_ref().0.tcp,
+        }
+    }
+
+    /// Ends the connection with a reset, so that the peer cannot take the end for a clean one.
+    pub(crate) fn abort(self) {
+        // A failure means that the connection is gone already, which is what was wanted.
+        let _ = socket2::SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsyncRead for Prefixed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.has_remaining() {
+            take(&mut self.prefix, buf);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Prefixed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+/// Calls one poll function on whichever stream is below.
+macro_rules! on_stream {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match &mut $self.stream {
+            Stream::Plain($stream) => $call,
+            Stream::ServerTls($stream) => $call,
+            Stream::ClientTls($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Io {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.has_remaining() {
+            take(&mut self.prefix, buf);
+            return Poll::Ready(Ok(()));
+        }
+        on_stream!(self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        on_stream!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::ServerTls(stream) => stream.is_write_vectored(),
+            Stream::ClientTls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+fn take(prefix: &mut Bytes, buf: &mut ReadBuf<'_>) {
+    let n = prefix.remaining().min(buf.remaining());
+    buf.put_slice(&prefix.split_to(n));
+}

@@ -1,0 +1,166 @@
+//! Mesh TLS: TLS 1.3 only, both sides proven by certificates of the mesh's own anchors.
+//!
+//! Decides nothing about who may talk to whom; it proves names. It holds the configurations made from the certificate in force, shared
+//! by all workers so that session tickets work whichever worker accepts. Session tickets die with the certificate and anchors they were
+//! made under, because a resumed session skips the chain check.
+
+mod verify;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use weft_core::identity::{Client, Identity};
+use weft_core::model::ServerIdentity;
+
+use crate::io::{Io, Prefixed};
+
+/// ALPN of connections that begin with a transport header.
+pub(crate) const ALPN_TRANSPORT: &[u8] = b"transport.l5d.io/v1";
+
+/// The workload's certificate and what it trusts, at one moment.
+pub(crate) struct Certified {
+    /// Leaf first.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: Arc<dyn rustls::sign::SigningKey>,
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) not_after: SystemTime,
+}
+
+impl fmt::Debug for Certified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certified").field("not_after", &self.not_after).finish_non_exhaustive()
+    }
+}
+
+/// TLS configurations made from one `Certified`.
+pub(crate) struct Mesh {
+    server: Arc<ServerConfig>,
+    /// Without resumption and verifier: each endpoint gets its own of both.
+    certified: Arc<Certified>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Mesh {
+    /// Fails when the chain and the key do not belong together or no anchor is usable.
+    pub(crate) fn new(certified: Arc<Certified>) -> Result<Self, rustls::Error> {
+        let provider = crypto();
+        let clients = WebPkiClientVerifier::builder_with_provider(certified.roots.clone(), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .map_err(|e| rustls::Error::General(e.to_string()))?;
+        let key = CertifiedKey::new(certified.chain.clone(), certified.key.clone());
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(clients)
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        server.alpn_protocols = vec![ALPN_TRANSPORT.to_vec()];
+        server.ticketer = provider::Ticketer::new()?;
+        Ok(Mesh { server: Arc::new(server), certified, provider })
+    }
+
+    /// The configuration for connections to one endpoint. Each endpoint keeps its own: tickets are stored by server name, and replicas
+    /// share a name but not their tickets.
+    pub(crate) fn client(&self, expected: &ServerIdentity, alpn: Alpn) -> Result<Arc<ClientConfig>, rustls::Error> {
+        client_config(&self.provider, &self.certified.roots, Some(&self.certified), expected, alpn)
+    }
+}
+
+/// What a client offers besides the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alpn {
+    /// A transport header follows.
+    Transport,
+    None,
+}
+
+/// For the control streams: without a certificate of its own at first, with one once there is one.
+pub(crate) fn control_client(
+    roots: &Arc<RootCertStore>,
+    certified: Option<&Arc<Certified>>,
+    expected: &ServerIdentity,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    client_config(&crypto(), roots, certified, expected, Alpn::None)
+}
+
+fn client_config(
+    provider: &Arc<CryptoProvider>,
+    roots: &Arc<RootCertStore>,
+    certified: Option<&Arc<Certified>>,
+    expected: &ServerIdentity,
+    alpn: Alpn,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let verifier = verify::MeshServer::new(roots.clone(), provider.clone(), expected.identity.clone());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match certified {
+        Some(own) => {
+            let key = CertifiedKey::new(own.chain.clone(), own.key.clone());
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    if alpn == Alpn::Transport {
+        config.alpn_protocols = vec![ALPN_TRANSPORT.to_vec()];
+    }
+    // One endpoint, one worker: few tickets are ever in use.
+    config.resumption = rustls::client::Resumption::in_memory_sessions(4);
+    Ok(Arc::new(config))
+}
+
+/// AES-128-GCM first: the fastest suite where the processor has AES, and strong enough for TLS 1.3.
+fn crypto() -> Arc<CryptoProvider> {
+    let mut provider = provider::default_provider();
+    provider.cipher_suites = vec![
+        provider::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
+        provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    provider.kx_groups =
+        vec![provider::kx_group::X25519MLKEM768, provider::kx_group::X25519, provider::kx_group::SECP256R1, provider::kx_group::SECP384R1];
+    Arc::new(provider)
+}
+
+/// A terminated inbound connection.
+pub(crate) struct Terminated {
+    pub(crate) io: Io,
+    pub(crate) client: Client,
+    /// Whether a transport header is to be read first.
+    pub(crate) transport_header: bool,
+}
+
+/// Terminates TLS that asked for this workload by name. Errors are the handshake's.
+pub(crate) async fn accept(mesh: &Mesh, stream: Prefixed) -> std::io::Result<Terminated> {
+    let tls = TlsAcceptor::from(mesh.server.clone()).accept(stream).await?;
+    let session = tls.get_ref().1;
+    let client = match session.peer_certificates().and_then(|chain| chain.first()) {
+        None => Client::TlsAnonymous,
+        Some(leaf) => Client::Identified(verify::identity_of(leaf).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))?),
+    };
+    let transport_header = session.alpn_protocol() == Some(ALPN_TRANSPORT);
+    Ok(Terminated { io: Io::server_tls(tls), client, transport_header })
+}
+
+/// Opens mesh TLS on a fresh connection. Returns whether the peer takes a transport header.
+pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream: TcpStream) -> std::io::Result<(Io, bool)> {
+    let name = ServerName::try_from(server_name.to_owned()).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e))?;
+    let tls = TlsConnector::from(config).connect(name, Prefixed::new(stream)).await?;
+    let transport_header = tls.get_ref().1.alpn_protocol() == Some(ALPN_TRANSPORT);
+    Ok((Io::client_tls(tls), transport_header))
+}
+
+/// The server identity for a DNS-like name, which is also what is sent as SNI.
+pub(crate) fn server_identity(name: &str) -> Result<ServerIdentity, weft_core::identity::InvalidIdentity> {
+    let identity = Identity::parse(name)?;
+    Ok(ServerIdentity { server_name: identity.as_str().into(), identity })
+}

@@ -1,0 +1,111 @@
+//! Proves that a certificate chain leads to the mesh's anchors and bears the demanded name.
+//!
+//! Separate from the library's verifier because the name that is proven may be a SPIFFE URI, which webpki does not match, and may differ
+//! from the name sent as SNI. It never reads revocation lists: leaves live a day.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage};
+use weft_core::identity::Identity;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Verifies the servers of one endpoint: they must prove one identity.
+#[derive(Debug)]
+pub(super) struct MeshServer {
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+    expected: Identity,
+}
+
+impl MeshServer {
+    pub(super) fn new(roots: Arc<RootCertStore>, provider: Arc<CryptoProvider>, expected: Identity) -> Self {
+        MeshServer { roots, provider, expected }
+    }
+}
+
+impl ServerCertVerifier for MeshServer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _sni: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let leaf = EndEntityCert::try_from(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        leaf.verify_for_usage(
+            self.provider.signature_verification_algorithms.all,
+            &self.roots.roots,
+            intermediates,
+            now,
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map_err(chain_error)?;
+        match &self.expected {
+            Identity::Dns(name) => {
+                let name = ServerName::try_from(name.as_ref()).map_err(|_| CertificateError::NotValidForName)?;
+                leaf.verify_is_valid_for_subject_name(&name).map_err(|_| CertificateError::NotValidForName)?;
+            }
+            Identity::Uri(_) => {
+                if identity_of(end_entity).ok().as_ref() != Some(&self.expected) {
+                    return Err(CertificateError::NotValidForName.into());
+                }
+            }
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("mesh TLS is TLS 1.3 only".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The name that a verified leaf certificate bears: its first URI or DNS subject alternative name that is a mesh identity.
+/// Errors say why there is none.
+pub(super) fn identity_of(leaf: &CertificateDer<'_>) -> Result<Identity, String> {
+    let (_, cert) = X509Certificate::from_der(leaf).map_err(|e| format!("the certificate cannot be read: {e}"))?;
+    let names = cert.subject_alternative_name().map_err(|e| format!("the certificate's names cannot be read: {e}"))?;
+    let names = names.map(|ext| ext.value.general_names.as_slice()).unwrap_or_default();
+    names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) | GeneralName::URI(name) => Some(*name),
+            _ => None,
+        })
+        .find_map(|name| Identity::parse(name).ok())
+        .ok_or_else(|| "the certificate bears no mesh identity".to_owned())
+}
+
+fn chain_error(error: webpki::Error) -> Error {
+    match error {
+        webpki::Error::CertExpired { .. } => CertificateError::Expired.into(),
+        webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet.into(),
+        webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer.into(),
+        other => Error::General(format!("the certificate chain does not hold: {other}")),
+    }
+}

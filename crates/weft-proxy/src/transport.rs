@@ -1,0 +1,136 @@
+//! The transport stage of inbound connections: mesh TLS with its transport header, foreign TLS, or plain bytes.
+//!
+//! Decides which of the three a connection is and which application address it is meant for. It never decides who may connect.
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use weft_core::detect::{Hello, client_hello};
+use weft_core::identity::Client;
+use weft_core::model::InboundProtocol;
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::transport_header::{Decoded, TransportHeader};
+
+use crate::accept::Accepted;
+use crate::detect;
+use crate::io::{Io, Prefixed};
+use crate::tls;
+use crate::worker::Worker;
+
+/// An inbound connection of which it is known who sent it and which address of the application it is for.
+pub(crate) struct Arrived {
+    pub(crate) io: Io,
+    pub(crate) peer: SocketAddr,
+    /// The application.
+    pub(crate) target: SocketAddr,
+    pub(crate) client: Client,
+    /// Whether there is anything left to detect: foreign TLS is passed on as bytes, and so is a port that is declared opaque.
+    pub(crate) opaque: bool,
+    pub(crate) tls: Tls,
+}
+
+/// How the connection was protected when it came (label `tls`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tls {
+    Mesh,
+    /// Not ours; passed on.
+    Foreign(Option<String>),
+    None,
+}
+
+pub(crate) async fn open(accepted: Accepted, worker: &Worker) -> Result<Arrived, Refusal> {
+    let direct = accepted.original.port() == worker.settings.inbound_listen.port();
+    if !direct && declared_opaque(worker, accepted.original.port()) {
+        // The server may speak first: a look for TLS would keep it waiting. Meshed clients come with a transport header instead.
+        return Ok(plain(accepted, Bytes::new(), true, Tls::None));
+    }
+    let Accepted { mut stream, peer, original } = accepted;
+    let mut seen = BytesMut::new();
+    let hello = detect::until(&mut stream, &mut seen, worker.settings.inbound_detect_timeout, |bytes| match client_hello(bytes) {
+        Hello::NeedMore => None,
+        settled => Some(settled),
+    })
+    .await?;
+    let accepted = Accepted { stream, peer, original };
+    let seen = seen.freeze();
+    match hello {
+        Some(Hello::Sni(Some(name))) if name == worker.settings.identity_local_name.as_str() => terminate(accepted, seen, direct, worker).await,
+        _ if direct => Err(refused(Blame::Client, "a connection to the proxy's own port carries neither mesh TLS nor a transport header")),
+        Some(Hello::Sni(sni)) => Ok(plain(accepted, seen, true, Tls::Foreign(sni))),
+        // Silent, or ended too early: nothing that is still to come will tell more.
+        None => Ok(plain(accepted, seen, true, Tls::None)),
+        Some(Hello::NotTls | Hello::NeedMore) => Ok(plain(accepted, seen, false, Tls::None)),
+    }
+}
+
+async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worker) -> Result<Arrived, Refusal> {
+    let Some(mesh) = worker.mesh() else {
+        return Err(refused(Blame::Proxy, "mesh TLS cannot be answered: this workload has no certificate yet"));
+    };
+    let stream = Prefixed::with_prefix(seen, accepted.stream);
+    let handshake = tls::accept(&mesh, stream);
+    let terminated = tokio::time::timeout(worker.settings.inbound_detect_timeout, handshake)
+        .await
+        .map_err(|_| refused(Blame::Client, "the TLS handshake took too long"))?
+        .map_err(|error| refused(Blame::Client, format!("the TLS handshake failed: {error}")))?;
+    let mut io = terminated.io;
+    let target = if terminated.transport_header {
+        let (header, rest) = read_header(&mut io, worker).await?;
+        io = io.with_prefix(rest);
+        SocketAddr::new(accepted.original.ip(), header.port)
+    } else if direct {
+        return Err(refused(Blame::Client, "a mesh connection to the proxy's own port carries no transport header"));
+    } else {
+        accepted.original
+    };
+    if target.port() == worker.settings.inbound_listen.port() {
+        return Err(refused(Blame::Client, "the transport header names the proxy's own port"));
+    }
+    let opaque = declared_opaque(worker, target.port());
+    Ok(Arrived { io, peer: accepted.peer, target, client: terminated.client, opaque, tls: Tls::Mesh })
+}
+
+async fn read_header(io: &mut (impl AsyncRead + Unpin), worker: &Worker) -> Result<(TransportHeader, Bytes), Refusal> {
+    let mut seen = BytesMut::new();
+    let reading = async {
+        loop {
+            match TransportHeader::decode(&seen) {
+                Decoded::NeedMore => {}
+                Decoded::Absent => return Err(refused(Blame::Client, "the transport header is missing")),
+                Decoded::Invalid(why) => return Err(refused(Blame::Client, why)),
+                Decoded::Header(header, length) => {
+                    seen.advance(length);
+                    return Ok((header, seen.freeze()));
+                }
+            }
+            match io.read_buf(&mut seen).await {
+                Ok(0) => return Err(refused(Blame::Client, "the connection was closed inside the transport header")),
+                Ok(_) => {}
+                Err(error) => return Err(refused(Blame::Client, format!("the connection failed inside the transport header: {error}"))),
+            }
+        }
+    };
+    tokio::time::timeout(worker.settings.inbound_detect_timeout, reading)
+        .await
+        .unwrap_or_else(|_| Err(refused(Blame::Client, "the transport header took too long")))
+}
+
+fn declared_opaque(worker: &Worker, port: u16) -> bool {
+    matches!(worker.inbound(port).load().protocol, InboundProtocol::Opaque)
+}
+
+fn plain(accepted: Accepted, seen: Bytes, opaque: bool, tls: Tls) -> Arrived {
+    Arrived {
+        io: Io::plain(Prefixed::with_prefix(seen, accepted.stream)),
+        peer: accepted.peer,
+        target: accepted.original,
+        client: Client::Plaintext,
+        opaque,
+        tls,
+    }
+}
+
+fn refused(blame: Blame, reason: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(Stage::Transport, blame, Retry::Safe, Cause::Unauthorized, reason)
+}
