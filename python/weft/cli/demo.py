@@ -22,16 +22,16 @@ def command(once: bool, name: str) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     view = View()
 
-    def stay(mesh: Mesh) -> None:
+    def stay(mesh: Mesh, front: str) -> None:
         if once:
             return
         view.heading("The shop stays open", "until Ctrl-C; try in another terminal")
         view.hints(
             {
+                f"http://{front}/": "the shop's front page, in a browser",
                 f"weft stat -w --mesh {name}": "success, requests and latency, live",
                 f"weft edges --mesh {name}": "who talks to whom",
                 f"weft logs loadgen --mesh {name}": "what the load generator counts",
-                f"weft exec web --mesh {name} -- curl -s localhost:8080": "the shop's front page",
             }
         )
         while True:

@@ -24,18 +24,26 @@ class Fill:
     environment: Mapping[str, Mapping[str, str]]
 
 
-def effective(text: str, fill: Fill, left_out: Collection[str] = (), meshed: bool = True) -> str:
+def effective(
+    text: str, fill: Fill, left_out: Collection[str] = (), meshed: bool = True, publish: Mapping[str, str] | None = None
+) -> str:
     """The file to start, as YAML text.
 
     `left_out` names workloads that cannot run here; they go, and the routes to them. With `meshed` false every
-    workload carries `linkerd.io/inject: disabled` and nothing else differs.
+    workload carries `linkerd.io/inject: disabled` and nothing else differs. `publish` says at which address of the host
+    (`127.0.0.1:9000`) the first port of a workload can be reached.
     """
     documents = [d for d in yaml.safe_load_all(text) if not _concerns(d, left_out)]
     for document in documents:
         if document["kind"] == "Workload":
             _complete(document, fill)
+            if "dependsOn" in document["spec"]:
+                document["spec"]["dependsOn"] = [n for n in document["spec"]["dependsOn"] if n not in left_out]
             if not meshed:
                 document["metadata"].setdefault("annotations", {})["linkerd.io/inject"] = "disabled"
+            listen = (publish or {}).get(document["metadata"]["name"])
+            if listen is not None:
+                document["spec"]["publish"] = [{"port": document["spec"]["ports"][0]["port"], "listen": listen}]
     written: str = yaml.safe_dump_all(documents, sort_keys=False, width=120)
     return written
 

@@ -6,6 +6,7 @@ Starts `weft up` and ends it again, also when the demo itself is killed. Decides
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,15 @@ SHOWN_LINES = 15
 
 class DemoFailed(Exception):
     """The demo cannot go on; the text is meant for the user."""
+
+
+def free_address(preferred_port: int) -> str:
+    """An address of this host at which nobody listens: the preferred port, or any other."""
+    for port in (preferred_port, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as found:
+            host, number = found.getsockname()
+            return f"{host}:{number}"
+    raise DemoFailed("no port is free on 127.0.0.1")
 
 
 class Mesh:

@@ -12,11 +12,12 @@ from typing import TypeVar
 
 from weft.demo import build, reading, verdict
 from weft.demo.mesh_file import effective, workloads
-from weft.demo.running import POLL_SECONDS, DemoFailed, Mesh
+from weft.demo.running import POLL_SECONDS, DemoFailed, Mesh, free_address
 from weft.demo.view import View
 
 MESH_FILE = Path(__file__).parent / "mesh.yaml"
 BALANCED = "prices"
+FRONT_PORT = 8080
 # Generous for a slow machine; what is waited for usually takes a tenth of it.
 COUNT_TIMEOUT_SECONDS = 120.0
 FINDINGS_TIMEOUT_SECONDS = 45.0
@@ -35,8 +36,11 @@ class Story:
     view: View
     wrong: list[str] = field(default_factory=list)
 
-    def tell(self, stay: Callable[[Mesh], None]) -> list[str]:
-        """Shows everything, calls `stay` while the mesh still runs; returns what was not as it should be."""
+    def tell(self, stay: Callable[[Mesh, str], None]) -> list[str]:
+        """Show everything; what was not as it should be.
+
+        `stay` is called at the end, while the mesh still runs, with the address of the front page.
+        """
         text = MESH_FILE.read_text()
         self.view.title("Loom, a cloth shop", "ordinary gRPC services, and not a line of mesh code in them")
         with self.view.waiting("building the services"):
@@ -46,12 +50,13 @@ class Story:
         languages = ["Python", *(LANGUAGES[name] for name in LANGUAGES if name in names)]
         self.view.step(f"{', '.join(names)} ({', '.join(languages)})")
         self._before(Mesh(self.name, effective(text, shop.fill, shop.left_out, meshed=False)), replicas)
-        with Mesh(self.name, effective(text, shop.fill, shop.left_out)) as mesh:
+        front = free_address(FRONT_PORT)
+        with Mesh(self.name, effective(text, shop.fill, shop.left_out, publish={"web": front})) as mesh:
             self._after(mesh, replicas)
             counted_at = time.monotonic()
             self._edges(mesh, shop.left_out)
             self._findings(mesh, counted_at)
-            stay(mesh)
+            stay(mesh, front)
         return self.wrong
 
     def _before(self, unstarted: Mesh, replicas: Sequence[str]) -> None:

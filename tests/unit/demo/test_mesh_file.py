@@ -52,11 +52,24 @@ def test_without_the_mesh_every_workload_is_uninjected_and_nothing_else_differs(
     assert before == after
 
 
+def test_the_front_page_is_published_where_asked():
+    """Requirement: a browser on the host reaches the shop."""
+    made = by_name("Workload", publish={"web": "127.0.0.1:9000"})
+    assert made["web"]["spec"]["publish"] == [{"port": 8080, "listen": "127.0.0.1:9000"}]
+    assert "publish" not in made["prices"]["spec"]
+    assert load_text(effective(TEXT, FILL, publish={"web": "127.0.0.1:9000"}), "loom.yaml").problems == ()
+
+
 def test_a_workload_that_is_left_out_takes_its_routes_with_it():
     """Requirement: a missing language leaves a smaller shop, without routes to a Service that is not there."""
-    made = by_name("GRPCRoute", left_out=["stock"])
-    assert "stock" not in by_name("Workload", left_out=["stock"])
-    assert set(made) == {"prices-quote", "prices-discount", "orders-place", "orders-recent"}
+    assert "orders" not in by_name("Workload", left_out=["orders"])
+    assert set(by_name("GRPCRoute", left_out=["orders"])) == {
+        "prices-quote",
+        "prices-discount",
+        "stock-reserve",
+        "stock-levels",
+    }
+    assert by_name("Workload", left_out=["orders"])["loadgen"]["spec"]["dependsOn"] == ["prices", "web"]
 
 
 def test_the_shop_has_four_services_and_three_replicas_of_the_one_that_is_counted():
