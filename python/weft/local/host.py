@@ -5,6 +5,7 @@ supervisor accepts on it from within. When this process ends, for whatever reaso
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -12,29 +13,24 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from weft.lib.errors import WeftError
+from weft.local import client
 from weft.local.state import State, start_time
 
 
-class CannotStart(Exception):
-    """This machine cannot run a mesh; `hint` says what to do."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.hint = hint
-
-
 def check_machine() -> None:
-    """Raise CannotStart when a needed program or kernel facility is missing."""
+    """Raise WeftError when a needed program or kernel facility is missing."""
     for program, package in (("unshare", "util-linux"), ("setpriv", "util-linux"), ("nft", "nftables")):
         if find_program(program) is None:
-            raise CannotStart(f"the program `{program}` is missing", f"install the package {package}")
+            raise WeftError(f"the program `{program}` is missing", f"install the package {package}")
     tried = subprocess.run([*_unshare(), "true"], capture_output=True, text=True)
     if tried.returncode != 0:
         hint = "run as root, or let normal users make user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone"
-        raise CannotStart(
+        raise WeftError(
             f"the kernel refuses namespaces: {tried.stderr.strip()}", f"{hint}, kernel.apparmor_restrict_unprivileged_userns)"
         )
 
@@ -51,6 +47,30 @@ def run(state: State, mesh: str, files: Sequence[Path]) -> int:
         return asyncio.run(_run(state, mesh, files))
     finally:
         state.remove()
+
+
+def detach(state: State, mesh: str, files: Sequence[Path]) -> None:
+    """Start `weft up` in the background and return when the mesh is ready. Raises WeftError with what it said instead."""
+    state.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    said = state.root.with_suffix(".up.log")
+    with said.open("wb") as output:
+        command = [sys.executable, "-m", "weft", "up", "--mesh", mesh, "--", *(str(file) for file in files)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    while process.poll() is None:
+        with contextlib.suppress(WeftError):
+            if client.ask(mesh, {"do": "ps"}).get("ready"):
+                return
+        time.sleep(_POLL)
+    raise WeftError(f"the mesh did not start:\n{said.read_text().rstrip()}")
+
+
+def wait_until_gone(state: State) -> None:
+    """Return when nothing of the mesh is left. Raises WeftError when it does not end."""
+    give_up = time.monotonic() + _STOP_LIMIT
+    while state.root.exists() and state.alive():
+        if time.monotonic() > give_up:
+            raise WeftError("the mesh does not stop", f"kill process {state.owner.read_text().split()[0]}: everything goes with it")
+        time.sleep(_POLL)
 
 
 async def _run(state: State, mesh: str, files: Sequence[Path]) -> int:
@@ -111,3 +131,5 @@ def _application_uid() -> int:
 
 
 _NOBODY = 65534
+_POLL = 0.05
+_STOP_LIMIT = 60.0

@@ -123,3 +123,4 @@ def _file(kind: str, namespace: str, name: str) -> str:
 
 
 NODE = "local"
+CONTROL_LABELS = Labels((("linkerd.io/control-plane-ns", CONTROL_NAMESPACE), ("mesh.weft.dev/workload", CONTROL_NAME)), ())

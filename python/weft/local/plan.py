@@ -3,13 +3,14 @@
 `make` is a pure function of the documents and of the addresses given out before; it starts nothing and reads no file.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft import model
 from weft.local.addresses import Addresses
 from weft.local.documents import Documents, Written
+from weft.local.rules import Balanced
 from weft.model.workload import Readiness, Workload, WorkloadPort
 
 CONTROL_NAMESPACE = "weft"
@@ -235,3 +236,23 @@ _PROXY_SETTINGS = (
     ("config.linkerd.io/proxy-log-format", "LINKERD2_PROXY_LOG_FORMAT"),
     ("config.linkerd.io/shutdown-grace-period", "LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD"),
 )
+
+
+def balanced(of: Plan, ready: Container[str]) -> list[Balanced]:
+    """What a replica without a proxy is balanced over: each Service port with the ready endpoints behind it."""
+    return [
+        Balanced(service.address, port.port, port.protocol, _endpoints(of.replicas_of(service), port, ready))
+        for service in of.services.values()
+        if service.address
+        for port in service.ports
+    ]
+
+
+def _endpoints(replicas: Iterable[Replica], port: ServicePort, ready: Container[str]) -> tuple[tuple[str, int], ...]:
+    found = []
+    for replica in replicas:
+        named = {own.name: own.port for own in replica.ports if own.name}
+        number = port.target if isinstance(port.target, int) else named.get(port.target)
+        if number is not None and replica.key in ready:
+            found.append((replica.address, number))
+    return tuple(found)

@@ -9,9 +9,13 @@ from weft.local.output import Log
 
 
 class Process:
-    """`start` makes the child; `changed` is told whenever it starts or ends."""
+    """`start` makes the child; `changed` is told whenever it starts or ends. With `once` it is not started again."""
 
-    def __init__(self, name: str, start: Callable[[], Child], log: Log, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, start: Callable[[], Child], log: Log, changed: Callable[[], None], once: bool = False
+    ) -> None:
+        self.once = once
+        self.finished = False
         self.name = name
         self.log = log
         self.restarts = 0
@@ -39,7 +43,10 @@ class Process:
                     self._changed()
                     code = await asyncio.shield(self.child.exit)
                     self.log.note(f"{self.name} {describe_exit(code)}")
+                    self.finished = self.once
                     self._changed()
+                    if self.once:
+                        return
                 if clock() - began > _STEADY:
                     pause = _FIRST_PAUSE
                 await asyncio.sleep(pause)

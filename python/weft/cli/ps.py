@@ -1,0 +1,44 @@
+"""`weft ps`: the replicas of a mesh and whether they are ready."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from weft.cli._shared import fail, mesh_option, output_option, table
+
+
+@click.command()
+@mesh_option
+@output_option
+def command(mesh: str, output: str) -> None:
+    """Show the replicas of a mesh."""
+    from weft.lib.errors import WeftError
+    from weft.local import client
+
+    try:
+        rows = client.ask(mesh, {"do": "ps"})["rows"]
+    except WeftError as problem:
+        fail(problem)
+    assert isinstance(rows, list)
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    titles = ["NAMESPACE", "NAME", "READY", "MESHED", "RESTARTS", "ADDRESS", "STATUS"]
+    cells = [
+        [
+            row["namespace"],
+            row["name"],
+            "yes" if row["ready"] else "no",
+            "yes" if row["meshed"] else "no",
+            str(row["restarts"]),
+            row["address"],
+            row["status"],
+        ]
+        for row in rows
+    ]
+    if output == "wide":
+        titles += ["PID", "PROXY_PID"]
+        cells = [[*line, str(row["pid"] or "-"), str(row["proxy_pid"] or "-")] for line, row in zip(cells, rows, strict=True)]
+    click.echo(table(titles, cells))

@@ -1,0 +1,43 @@
+"""`weft up`: run the mesh that one or more files describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR...", type=click.Path(path_type=Path))
+@click.option("-d", "--detach", is_flag=True, help="Return when everything is ready; `weft down` stops it.")
+@click.option("--mesh", default="default", show_default=True, help="The mesh's name; several can run at once.")
+@click.option("--validate", is_flag=True, help="Only check the files.")
+def command(files: tuple[Path, ...], detach: bool, mesh: str, validate: bool) -> None:
+    """Run the mesh that FILE describes, until Ctrl-C."""
+    from weft.lib.errors import WeftError
+    from weft.local import host, reading
+    from weft.local.state import find
+
+    documents = reading.read(files)
+    if isinstance(documents, list):
+        for problem in documents:
+            click.echo(problem, err=True)
+        raise SystemExit(1)
+    if validate:
+        click.echo(f"{len(documents.workloads)} workloads, {len(documents.written)} other documents: valid")
+        return
+    try:
+        state = find(mesh)
+        if state.alive():
+            raise WeftError(f"mesh {mesh} is already running", f"edit its file, stop it with `weft down --mesh {mesh}`, or use --mesh")
+        host.check_machine()
+        if detach:
+            host.detach(state, mesh, files)
+            return
+        state.make()
+        code = host.run(state, mesh, files)
+    except WeftError as problem:
+        from weft.cli._shared import fail
+
+        fail(problem)
+    raise SystemExit(code)

@@ -1,0 +1,49 @@
+"""Which ports carry a protocol that must not be detected: annotations, then the default list.
+
+An annotation replaces the list of the next wider place; it does not add to it.
+"""
+
+from weft.compile.reading import Reading
+from weft.model import Pod, Service
+from weft.model.service import ServicePort
+
+OPAQUE_PORTS = "config.linkerd.io/opaque-ports"
+
+
+def opaque_pod_port(mesh: Reading, pod: Pod, port: int) -> bool:
+    """Say whether a pod's port is opaque: the pod's annotation, its namespace's, the default."""
+    return _listed(mesh, pod.meta.annotations.get(OPAQUE_PORTS), pod.meta.namespace, port)
+
+
+def opaque_service_port(mesh: Reading, service: Service, port: ServicePort) -> bool:
+    """Say whether a Service's port is opaque: `appProtocol` first, then annotations as for a pod.
+
+    Any `appProtocol` other than the two that name HTTP makes a port opaque, as in Linkerd.
+    """
+    if port.app_protocol:
+        return port.app_protocol not in (APP_HTTP1, APP_HTTP2)
+    return _listed(mesh, service.meta.annotations.get(OPAQUE_PORTS), service.meta.namespace, port.port)
+
+
+def _listed(mesh: Reading, annotation: str | None, namespace: str, port: int) -> bool:
+    if annotation is None:
+        document = mesh.namespace(namespace)
+        annotation = document.meta.annotations.get(OPAQUE_PORTS) if document else None
+    if annotation is None:
+        return port in mesh.settings.opaque_ports
+    return any(low <= port <= high for low, high in _ranges(annotation))
+
+
+def _ranges(text: str) -> list[tuple[int, int]]:
+    """Read `25,587,3000-3010`; parts that are not numbers are passed over, as Linkerd does."""
+    ranges = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        high = high if dash else low
+        if low.isdecimal() and high.isdecimal():
+            ranges.append((int(low), int(high)))
+    return ranges
+
+
+APP_HTTP1 = "http"
+APP_HTTP2 = "kubernetes.io/h2c"

@@ -1,0 +1,131 @@
+"""How a client's traffic to one target is routed: routes where there are any, the plain way otherwise.
+
+Producer routes (in the Service's namespace) hold for all clients; consumer routes (in the client's) hold for that
+namespace's clients, and where there is one, the producer's are not looked at.
+"""
+
+from collections.abc import Iterable
+
+from weft.compile.answer import (
+    About,
+    Backend,
+    Balance,
+    Endpoint,
+    Fail,
+    Forward,
+    OpaqueRoute,
+    OutboundPolicy,
+    OutboundRoute,
+    OutboundRule,
+    Protocol,
+    Unanswerable,
+)
+from weft.compile.endpoints import endpoint
+from weft.compile.opaque import APP_HTTP1, APP_HTTP2, opaque_pod_port, opaque_service_port
+from weft.compile.reading import Reading
+from weft.compile.targets import Outside, PodTarget, ServiceTarget, Target, resolve
+from weft.model import Route, Service
+from weft.model.route import BackendRef, GrpcMatch, HttpMatch, Redirect, Rule, Unsupported
+from weft.model.service import ServicePort
+
+
+def outbound(mesh: Reading, asker_namespace: str, target: Target) -> OutboundPolicy | Unanswerable:
+    """Return the policy for clients in `asker_namespace`."""
+    where = resolve(mesh, target)
+    if isinstance(where, Unanswerable):
+        return where
+    if isinstance(where, Outside):
+        return _forward(Endpoint(where.address, {}), "egress-fallback", opaque=False)
+    if isinstance(where, PodTarget):
+        opaque = opaque_pod_port(mesh, where.pod, where.address.port)
+        return _forward(endpoint(mesh, where.pod, where.address), "endpoint", opaque=opaque)
+    return _service(mesh, asker_namespace, where)
+
+
+def _service(mesh: Reading, asker: str, where: ServiceTarget) -> OutboundPolicy:
+    service, number = where.service, where.port
+    about = About("Service", service.meta.name, "core", service.meta.namespace, number)
+    port = service.port(number)
+    if port is None:
+        if not service.headless:
+            closed = OpaqueRoute(About(name="undefined-port"), None, forbidden=True)
+            return OutboundPolicy(about, Protocol.OPAQUE, (), (), closed)
+        port = ServicePort("", number, number)
+    own = Backend(about, Balance(mesh.settings.authority(service.meta.name, service.meta.namespace, number)))
+    plain_http = OutboundRoute(About(name="http"), (), (OutboundRule((HttpMatch(),), (own,)),))
+    opaque = OpaqueRoute(About(name="opaq"), own)
+    if opaque_service_port(mesh, service, port):
+        return OutboundPolicy(about, Protocol.OPAQUE, (), (), opaque)
+    attached = _chosen(mesh.routes_of(service), service, asker, number)
+    grpc = tuple(_route(mesh, each, own) for each in attached if each.grpc)
+    http = tuple(_route(mesh, each, own) for each in attached if not each.grpc)
+    if grpc:  # As in Linkerd, a port with GRPCRoutes speaks gRPC and nothing else: HTTPRoutes beside them do not count.
+        return OutboundPolicy(about, Protocol.GRPC, (), grpc, opaque)
+    protocol = {APP_HTTP1: Protocol.HTTP1, APP_HTTP2: Protocol.HTTP2}.get(port.app_protocol, Protocol.DETECT)
+    return OutboundPolicy(about, protocol, http or (plain_http,), (), opaque)
+
+
+def _chosen(routes: Iterable[Route], service: Service, asker: str, port: int) -> list[Route]:
+    """Return the routes that hold for this client and port, oldest first, then by name."""
+    namespace = service.meta.namespace
+    for_port = [
+        route
+        for route in routes
+        if any(
+            parent.kind == "Service"
+            and parent.group == ""
+            and (parent.namespace, parent.name) == (namespace, service.meta.name)
+            and parent.port in (None, port)
+            for parent in route.parents
+        )
+    ]
+    consumer = [route for route in for_port if route.meta.namespace == asker != namespace]
+    producer = [route for route in for_port if route.meta.namespace == namespace]
+    return sorted(consumer or producer, key=lambda route: (route.meta.created or "9", route.meta.id))
+
+
+def _route(mesh: Reading, route: Route, own: Backend) -> OutboundRoute:
+    id = route.meta.id
+    about = About(id.kind, id.name, id.group, id.namespace)
+    return OutboundRoute(about, route.hostnames, tuple(_rule(mesh, route, rule, own) for rule in route.rules))
+
+
+def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend) -> OutboundRule:
+    everything: tuple[HttpMatch] | tuple[GrpcMatch] = (GrpcMatch(),) if route.grpc else (HttpMatch(),)
+    unknown = next((each.kind for each in rule.filters if isinstance(each, Unsupported)), None)
+    filters = tuple(each for each in rule.filters if not isinstance(each, Unsupported))
+    redirects = any(isinstance(each, Redirect) for each in filters)
+    backends = (own,) if rule.backends is None else tuple(_backend(mesh, route, ref) for ref in rule.backends)
+    failure = None
+    if unknown is not None:
+        failure = Fail(500, f"unsupported filter {unknown}")
+    elif not redirects and not any(backend.weight for backend in backends):
+        failure = Fail(500, "no backend has a weight")
+    return OutboundRule(rule.matches or everything, backends, filters, failure, rule.request_timeout)
+
+
+def _backend(mesh: Reading, route: Route, ref: BackendRef) -> Backend:
+    """Return one backend; one that does not exist keeps its share, and answers it with 500."""
+    about = About(ref.kind, ref.name, ref.group or "core", ref.namespace, ref.port or 0)
+    problem = ""
+    if (ref.group, ref.kind) != ("", "Service"):
+        problem = f"backend kind {ref.kind} is not supported"
+    elif (service := mesh.service(ref.namespace, ref.name)) is None:
+        problem = f"Service not found {ref.name}"
+    elif ref.port is None or service.port(ref.port) is None:
+        problem = f"Service {ref.name} has no port {ref.port}"
+    elif any(isinstance(each, Unsupported) for each in ref.filters):
+        problem = f"unsupported filter on backend {ref.name}"
+    if problem or ref.port is None:
+        return Backend(about, None, ref.weight, failure=Fail(500, problem))
+    return Backend(about, Balance(mesh.settings.authority(ref.name, ref.namespace, ref.port)), ref.weight, ref.filters)
+
+
+def _forward(to: Endpoint, name: str, *, opaque: bool) -> OutboundPolicy:
+    about = About(name=name)
+    backend = Backend(about, Forward(to))
+    http = OutboundRoute(about, (), (OutboundRule((HttpMatch(),), (backend,)),))
+    stream = OpaqueRoute(about, backend)
+    if opaque:
+        return OutboundPolicy(about, Protocol.OPAQUE, (), (), stream)
+    return OutboundPolicy(about, Protocol.DETECT, (http,), (), stream)

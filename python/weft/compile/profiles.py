@@ -1,0 +1,40 @@
+"""What GetProfile tells: whether a target is a Service, one pod or neither, and whether its port is opaque."""
+
+from weft.compile.answer import About, Address, Profile, Unanswerable
+from weft.compile.authority import Authority
+from weft.compile.endpoints import endpoint
+from weft.compile.opaque import opaque_service_port
+from weft.compile.reading import Reading
+from weft.compile.targets import Outside, PodTarget, Target, resolve
+from weft.model import Pod
+
+
+def profile(mesh: Reading, target: Target) -> Profile | Unanswerable:
+    """Return a target's profile. A port that the Service does not define gets an empty one."""
+    where = resolve(mesh, target)
+    if isinstance(where, Unanswerable):
+        return where
+    if isinstance(where, Outside):
+        return Profile(opaque=where.address.port in mesh.settings.opaque_ports)
+    if isinstance(where, PodTarget):
+        one = endpoint(mesh, where.pod, where.address)
+        return Profile(opaque=one.opaque, endpoint=one)
+    service = where.service
+    port = service.port(where.port)
+    if isinstance(target, Authority) and target.instance:
+        pods = mesh.pods_matching(service.meta.namespace, service.selector)
+        pod = next((each for each in pods if target.instance in (each.hostname, each.meta.name)), None)
+        return _instance(mesh, pod, target.port)
+    if port is None and not service.headless:
+        return Profile()
+    about = About("Service", service.meta.name, "core", service.meta.namespace, where.port)
+    opaque = port is not None and opaque_service_port(mesh, service, port)
+    name = mesh.settings.authority(service.meta.name, service.meta.namespace, where.port).rpartition(":")[0]
+    return Profile(name=name, opaque=opaque, parent=about)
+
+
+def _instance(mesh: Reading, pod: Pod | None, port: int) -> Profile:
+    if pod is None or not pod.ips:
+        return Profile()
+    one = endpoint(mesh, pod, Address(pod.ips[0], port))
+    return Profile(opaque=one.opaque, endpoint=one)

@@ -1,0 +1,212 @@
+"""The Unix socket by which the other commands reach a running mesh: one JSON request line, JSON lines back.
+
+File descriptors that come with the request (`exec`) are the client's own stdin, stdout and stderr. The directory that
+holds the socket is its access control.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from weft.lib.errors import WeftError
+from weft.lib.tasks import start
+from weft.local.process import describe_exit
+from weft.local.replica import Running
+from weft.viz import edges, routes, stat
+
+if TYPE_CHECKING:
+    from weft.local.supervise import Supervisor
+
+Request = dict[str, object]
+
+
+class Api:
+    """Serves one supervisor."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._mesh = supervisor
+
+    async def serve(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as listener:
+            listener.bind(str(self._mesh.state.socket))
+            listener.listen(_BACKLOG)
+            room = asyncio.Semaphore(_CLIENTS)
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await room.acquire()
+                    client, _ = await loop.sock_accept(listener)
+                    task = start(group, "api client", self._conversation(client))
+                    task.add_done_callback(lambda _: room.release())
+
+    async def _conversation(self, client: socket.socket) -> None:
+        descriptors: list[int] = []
+        with client:
+            try:
+                request = await _receive(client, descriptors)
+                reader, writer = await asyncio.open_connection(sock=client.dup())
+            except (ValueError, OSError):
+                _close(descriptors)
+                return
+            try:
+                await self._answer(request, descriptors, reader, writer)
+            except WeftError as problem:
+                _send(writer, {"error": problem.reason, "hint": problem.hint})
+            except (KeyError, TypeError, ValueError) as problem:
+                _send(writer, {"error": f"a request that this mesh does not understand: {problem}", "hint": ""})
+            except ConnectionError:
+                pass
+            finally:
+                _close(descriptors)
+                writer.close()
+
+    async def _answer(
+        self, request: Request, descriptors: list[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        what = request["do"]
+        window = float(str(request.get("window", 60)))
+        now = asyncio.get_running_loop().time()
+        if what == "ps":
+            _send(writer, {"rows": self._processes(), "ready": self._mesh.applied and not self._mesh.not_ready()})
+        elif what == "down":
+            self._mesh.stopping.set()
+            await reader.read()
+        elif what == "logs":
+            await self._logs(request, writer)
+        elif what == "exec":
+            await self._execute(request, descriptors, reader, writer)
+        elif what == "stat":
+            _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), self._workloads())})
+        elif what == "edges":
+            _send(writer, {"rows": edges.rows(self._mesh.sampler.ring.window(now, window), self._workloads())})
+        elif what == "routes":
+            _send(writer, {"rows": routes.rows(self._mesh.sampler.ring.window(now, window))})
+        else:
+            raise ValueError(str(what))
+
+    def _workloads(self) -> dict[str, tuple[str, str, str, bool]]:
+        """Replica key -> namespace, workload, identity, whether meshed."""
+        return {
+            key: (each.replica.namespace, each.replica.workload, each.replica.identity, each.replica.meshed)
+            for key, (each, _) in self._mesh.running.items()
+        }
+
+    def _processes(self) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = []
+        for running, _ in self._mesh.running.values():
+            application, replica = running.application, running.replica
+            rows.append(
+                {
+                    "name": replica.name,
+                    "namespace": replica.namespace,
+                    "ready": running.ready,
+                    "status": "Ready" if running.ready else running.reason,
+                    "restarts": application.restarts if application else 0,
+                    "address": replica.address,
+                    "meshed": replica.meshed,
+                    "pid": application.child.pid if application and application.running and application.child else None,
+                    "proxy_pid": running.proxy.child.pid if running.proxy and running.proxy.running and running.proxy.child else None,
+                }
+            )
+        return sorted(rows, key=lambda row: (str(row["namespace"]), str(row["name"])))
+
+    async def _logs(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        parts = ("app", "proxy") if request.get("part") == "all" else (str(request.get("part", "app")),)
+        found = [
+            (f"{running.replica.name}" + (f"/{part}" if len(parts) > 1 else ""), running.logs[part])
+            for running in self._find(request)
+            for part in parts
+            if part in running.logs
+        ]
+        lines = request.get("lines")
+        for name, log in found:
+            for line in log.tail(int(str(lines)) if lines is not None else None).splitlines():
+                _send(writer, {"name": name, "line": line.decode(errors="replace")})
+        await writer.drain()
+        if not request.get("follow"):
+            return
+
+        async def follow(name: str, chunks: "contextlib.aclosing[object]") -> None:
+            rest = b""
+            async with chunks as each:
+                async for chunk in each:  # type: ignore[attr-defined]
+                    *complete, rest = (rest + chunk).split(b"\n")
+                    for line in complete:
+                        _send(writer, {"name": name, "line": line.decode(errors="replace")})
+                    await writer.drain()
+
+        async with asyncio.TaskGroup() as group:
+            for name, log in found:
+                start(group, f"follow {name}", follow(name, contextlib.aclosing(log.follow())))
+
+    async def _execute(
+        self, request: Request, descriptors: list[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        running = self._find(request)[0]
+        command = request["command"]
+        if len(descriptors) != 3 or not isinstance(command, list) or running.port is None:
+            raise ValueError("exec needs a command and three descriptors")
+        child = running.execute(tuple(str(word) for word in command), *descriptors)
+        _close(descriptors)
+        gone = asyncio.ensure_future(reader.read())
+        try:
+            await asyncio.wait({child.exit, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not child.exit.done():
+                child.signal(signal.SIGTERM)
+            code = await child.exit
+            _send(writer, {"exit": code if code >= 0 else 128 - code, "words": describe_exit(code)})
+        finally:
+            gone.cancel()
+            child.signal(signal.SIGKILL)
+
+    def _find(self, request: Request) -> list[Running]:
+        """The replicas that a name means: a workload's, or the one of exactly that name. Raises WeftError."""
+        name, namespace = str(request["name"]), str(request.get("namespace") or "default")
+        replicas = [running for running, _ in self._mesh.running.values() if running.replica.namespace == namespace]
+        found = [running for running in replicas if running.replica.workload == name]
+        found = found or [running for running in replicas if running.replica.name == name]
+        if not found:
+            known = sorted({running.replica.workload for running in replicas})
+            raise WeftError(f"no workload or replica {name} in namespace {namespace}", f"there are {', '.join(known) or 'none'}")
+        return sorted(found, key=lambda running: running.replica.ordinal)
+
+
+async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
+    """The request line and the descriptors that came with it."""
+    loop = asyncio.get_running_loop()
+    text = b""
+    while not text.endswith(b"\n"):
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(client, lambda waiting=readable: waiting.done() or waiting.set_result(None))
+        try:
+            await readable
+        finally:
+            loop.remove_reader(client)
+        data, came, _, _ = socket.recv_fds(client, _REQUEST_LIMIT, 3)
+        descriptors += came
+        text += data
+        if not data or len(text) > _REQUEST_LIMIT:
+            raise ValueError("no request")
+    request = json.loads(text)
+    if not isinstance(request, dict):
+        raise ValueError("no request")
+    return request
+
+
+def _send(writer: asyncio.StreamWriter, message: object) -> None:
+    writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+
+def _close(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
+
+
+_BACKLOG = 64
+_CLIENTS = 64
+_REQUEST_LIMIT = 256 * 1024

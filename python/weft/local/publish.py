@@ -1,0 +1,94 @@
+"""Ports of the host that lead to a workload: one listener each, one ready replica per connection, in turn."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Sequence
+
+from weft.lib.tasks import start
+
+Targets = Callable[[str], Sequence[str]]
+"""Workload key -> addresses of its ready replicas."""
+
+
+class Published:
+    """The listeners of a mesh; sockets are made by the host's side of `weft up`, which owns the host's network."""
+
+    def __init__(self, binder: socket.socket, targets: Targets) -> None:
+        self._binder = binder
+        self._binder.setblocking(False)
+        self._targets = targets
+        self._turn = 0
+        self._open: dict[tuple[str, int], asyncio.Task[None]] = {}
+
+    async def open(self, group: asyncio.TaskGroup, listen: tuple[str, int], workload: str, port: int) -> None:
+        """Begin to listen. Raises OSError with the host's reason."""
+        listener = await self._bind(listen)
+        name = f"publish {listen[0]}:{listen[1]}"
+        self._open[listen] = start(group, name, self._accept(listener, workload, port))
+
+    def close(self, listen: tuple[str, int]) -> None:
+        """Stop listening; connections that are open end too."""
+        task = self._open.pop(listen, None)
+        if task is not None:
+            task.cancel()
+
+    async def _bind(self, listen: tuple[str, int]) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._binder, json.dumps(listen).encode())
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._binder, readable.set_result, None)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(self._binder)
+        said, descriptors, _, _ = socket.recv_fds(self._binder, 1024, 1)
+        if not descriptors:
+            raise OSError(f"cannot listen on {listen[0]}:{listen[1]}: {said.decode()}")
+        listener = socket.socket(fileno=descriptors[0])
+        listener.setblocking(False)
+        return listener
+
+    async def _accept(self, listener: socket.socket, workload: str, port: int) -> None:
+        room = asyncio.Semaphore(_CONNECTIONS)
+        loop = asyncio.get_running_loop()
+        with listener:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await room.acquire()
+                    connection, _ = await loop.sock_accept(listener)
+                    task = start(group, f"published connection to {workload}", self._relay(connection, workload, port))
+                    task.add_done_callback(lambda _: room.release())
+
+    async def _relay(self, connection: socket.socket, workload: str, port: int) -> None:
+        ours, ours_out = await asyncio.open_connection(sock=connection)
+        try:
+            addresses = self._targets(workload)
+            if not addresses:
+                return
+            self._turn += 1
+            address = addresses[self._turn % len(addresses)]
+            theirs, theirs_out = await asyncio.open_connection(address, port)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    start(group, "published request", _copy(ours, theirs_out))
+                    start(group, "published response", _copy(theirs, ours_out))
+            finally:
+                theirs_out.close()
+        except* OSError:
+            return
+        finally:
+            ours_out.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(_CHUNK):
+        writer.write(chunk)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
+
+
+_CONNECTIONS = 1024
+"""Connections at a time through one published port; further ones wait in the backlog."""
+_CHUNK = 64 * 1024

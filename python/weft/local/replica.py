@@ -1,0 +1,248 @@
+"""One running replica: its network namespace, its proxy, its application and whether it is ready.
+
+Acts on one `plan.Replica` from start to stop; what the replica should be is the plan's to say.
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from weft.lib.tasks import start
+from weft.local import fabric, probes, zone
+from weft.local.addresses import GATEWAY
+from weft.local.children import Child, Children
+from weft.local.launch import Launch
+from weft.local.output import Log
+from weft.local.plan import Replica
+from weft.local.process import Process
+from weft.local.rules import ADMIN_PORT
+from weft.local.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """How to run the proxy of one replica; absent for an unmeshed replica."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    token: Callable[[], Coroutine[object, object, None]]
+    """Keeps the token file fresh until cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all replicas of a mesh share."""
+
+    state: State
+    children: Children
+    application_uid: int
+    changed: Callable[[], None]
+    """Told when anything that others see has changed."""
+    wait_for: Callable[[str, tuple[str, ...]], Coroutine[object, object, None]]
+    """Returns when these workloads of a namespace are ready."""
+
+
+@dataclass(slots=True)
+class Running:
+    """Started by `run`, stopped by cancelling it."""
+
+    replica: Replica
+    number: int
+    around: Surroundings
+    sidecar: Sidecar | None
+    rules: Callable[[], str]
+    """The nftables rules that the replica should have at this moment."""
+    privileged_command: tuple[str, ...] = ()
+    """Run this instead of the replica's command, as the supervisor's user: the control plane."""
+    ready: bool = False
+    reason: str = "starting"
+    """Why it is not ready."""
+    port: fabric.Port | None = None
+    application: Process | None = None
+    proxy: Process | None = None
+    logs: dict[str, Log] = field(default_factory=dict)
+    _loaded_rules: str = ""
+    _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Keep the replica running until cancelled; then stop it and take its network away."""
+        self.port = await fabric.attach(self.number, self.replica.address)
+        try:
+            await self.load_rules()
+            self._write_files()
+            self.logs = {name: Log(self.around.state.logs / f"{self._file_name}.{name}.log") for name in ("app", "proxy")}
+            async with asyncio.TaskGroup() as readers:
+                copying = [start(readers, f"log {log.path.name}", log.run()) for log in self.logs.values()]
+                try:
+                    await self._keep_processes()
+                finally:
+                    self.ready = False
+                    for task in copying:
+                        task.cancel()
+        finally:
+            await fabric.detach(self.port)
+            os.close(self.port.network)
+            self.port = None
+
+    async def load_rules(self) -> None:
+        """Bring the nftables rules of the namespace up to date. Raises RuntimeError with nft's words."""
+        wanted = self.rules()
+        if self.port is None or wanted == self._loaded_rules:
+            return
+        code, printed = await self.around.children.run(["nft", "-f", "-"], network=self.port.network, text=wanted)
+        if code != 0:
+            raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
+        self._loaded_rules = wanted
+
+    def execute(self, command: tuple[str, ...], stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]) -> Child:
+        """Start another command beside the application, as the application's user. Raises OSError."""
+        assert self.port is not None
+        return self.around.children.start(
+            self._launch(command).argv(), network=self.port.network, stdin=stdin, stdout=stdout, stderr=stderr
+        )
+
+    async def _keep_processes(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            if self.sidecar is not None:
+                start(group, f"token {self.replica.key}", self.sidecar.token())
+            if self.privileged_command:
+                start(group, f"app {self.replica.key}", self._keep_application())
+                start(group, f"proxy {self.replica.key}", self._keep_proxy())
+            else:
+                start(group, f"proxy {self.replica.key}", self._keep_proxy())
+                self._say(False, "waits for its proxy")
+                await self._proxy_ready.wait()
+                self._say(False, f"waits for {', '.join(self.replica.depends_on)}")
+                await self.around.wait_for(self.replica.namespace, self.replica.depends_on)
+                start(group, f"app {self.replica.key}", self._keep_application())
+            start(group, f"readiness {self.replica.key}", self._watch_readiness())
+
+    async def _keep_application(self) -> None:
+        log = self.logs["app"]
+
+        def begin() -> Child:
+            assert self.port is not None
+            command = list(self.privileged_command) or self._launch(self.replica.command).argv()
+            return self.around.children.start(command, network=self.port.network, stdout=log.pipe, stderr=log.pipe)
+
+        self.application = Process(self.replica.name, begin, log, self.around.changed, once=self.replica.once)
+        await self.application.keep()
+
+    async def _keep_proxy(self) -> None:
+        if self.sidecar is None:
+            self._proxy_ready.set()
+            return
+        sidecar, log = self.sidecar, self.logs["proxy"]
+
+        def begin() -> Child:
+            assert self.port is not None
+            return self.around.children.start(
+                sidecar.command, network=self.port.network, environment=sidecar.environment, stdout=log.pipe, stderr=log.pipe
+            )
+
+        self.proxy = Process("weft-proxy", begin, log, self.around.changed)
+        async with asyncio.TaskGroup() as group:
+            start(group, f"proxy process {self.replica.key}", self.proxy.keep())
+            start(group, f"proxy readiness {self.replica.key}", self._watch_proxy())
+
+    async def _watch_proxy(self) -> None:
+        while True:
+            ready = await self._http_ready(ADMIN_PORT, "/ready")
+            if ready and not self._proxy_ready.is_set():
+                self._proxy_ready.set()
+            elif not ready and self._proxy_ready.is_set():
+                self._proxy_ready.clear()
+            await asyncio.sleep(_PROXY_READY_PERIOD if ready else _PROXY_STARTING_PERIOD)
+
+    async def _watch_readiness(self) -> None:
+        probe = self.replica.readiness
+        await asyncio.sleep(probe.initial_delay if probe else 0)
+        failed = 0
+        while True:
+            reason = await self._why_not_ready()
+            failed = failed + 1 if reason else 0
+            if not reason:
+                self._say(True, "")
+            elif not self.ready or failed >= (probe.failure_threshold if probe else 1):
+                self._say(False, reason)
+            await asyncio.sleep((probe.period if probe else _PLAIN_PERIOD) if self.ready else _STARTING_PERIOD)
+
+    async def _why_not_ready(self) -> str:
+        assert self.port is not None
+        if self.application is None or not self.application.running:
+            if self.application is not None and self.application.finished:
+                return "finished"
+            return "its application does not run"
+        if self.sidecar is not None and not self._proxy_ready.is_set():
+            return "its proxy is not ready"
+        if self.privileged_command:
+            return "" if await self._http_ready(_CONTROL_PLANE_ADMIN, "/ready") else "the control plane is not ready"
+        if self.replica.readiness is None:
+            return ""
+        return await probes.ask(self.replica.readiness, self.replica, self.port.network, self._probe_command)
+
+    async def _http_ready(self, port: int, path: str) -> bool:
+        assert self.port is not None
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                return await probes.http_status(self.port.network, self.replica.address, port, path) == 200
+        return False
+
+    async def _probe_command(self, command: tuple[str, ...]) -> int:
+        child = self.execute(command, subprocess.DEVNULL, subprocess.DEVNULL, subprocess.DEVNULL)
+        try:
+            return await asyncio.shield(child.exit)
+        finally:
+            child.signal(9)
+
+    def _say(self, ready: bool, reason: str) -> None:
+        changed = ready != self.ready
+        self.ready, self.reason = ready, reason
+        if changed:
+            self.around.changed()
+
+    def _launch(self, command: tuple[str, ...]) -> Launch:
+        files = {f"/etc/{name}": str(self._file(name)) for name in ("resolv.conf", "hosts", "nsswitch.conf")}
+        environment = {**_inherited(), **dict(self.replica.environment), "HOSTNAME": self.replica.name}
+        return Launch(
+            command=list(command),
+            environment=environment,
+            working_directory=self.replica.working_directory,
+            files={target: source for target, source in files.items() if Path(target).exists()},
+            hide=str(self.around.state.root),
+            outside_uid=self.around.application_uid,
+        )
+
+    def _write_files(self) -> None:
+        self._file("resolv.conf").write_text(zone.resolv_conf(self.replica.namespace, GATEWAY))
+        self._file("hosts").write_text(zone.hosts(self.replica))
+        self._file("nsswitch.conf").write_text(zone.NSSWITCH)
+        for name in ("resolv.conf", "hosts", "nsswitch.conf"):
+            self._file(name).chmod(0o644)
+
+    def _file(self, name: str) -> Path:
+        return self.around.state.files / f"{self._file_name}.{name}"
+
+    @property
+    def _file_name(self) -> str:
+        return f"{self.replica.namespace}.{self.replica.name}"
+
+
+def _inherited() -> dict[str, str]:
+    """What applications take over from the user's environment: how to find programs and how to show text."""
+    return {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
+
+
+_INHERITED = frozenset(
+    {"PATH", "LANG", "TERM", "TZ", "HOME", "TMPDIR", "PYTHONPATH", "NODE_PATH", "GOPATH", "GOCACHE", "GOMODCACHE", "VIRTUAL_ENV"}
+)
+_CONTROL_PLANE_ADMIN = 9990
+_PROXY_READY_PERIOD = 1.0
+_PROXY_STARTING_PERIOD = 0.05
+_PLAIN_PERIOD = 1.0
+_STARTING_PERIOD = 0.1

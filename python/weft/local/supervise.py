@@ -1,0 +1,299 @@
+"""The supervisor: the first process of the mesh's PID namespace. Wires the parts, applies plans, ends everything at the end.
+
+Started by `host` with one JSON argument. What should run is decided in `plan` and `difference`; how, in `replica`.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import watchfiles
+
+from weft.lib.errors import Problem, WeftError
+from weft.lib.tasks import start
+from weft.local import difference, fabric, namespaces, objects, plan, reading, rules, zone
+from weft.local.addresses import GATEWAY
+from weft.local.api import Api
+from weft.local.children import Children
+from weft.local.control import Control
+from weft.local.metrics import Sampler
+from weft.local.plan import Plan, Replica
+from weft.local.publish import Published
+from weft.local.replica import Running, Surroundings
+from weft.local.responder import Responder
+from weft.local.state import State
+from weft.local.store import ObjectStore
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """One mesh."""
+
+    state: State
+    mesh: str
+    files: Sequence[Path]
+    published_by: socket.socket
+    application_uid: int
+    children: Children = field(default_factory=Children)
+    plan: Plan = field(default_factory=lambda: Plan({}, {}, {}, {}, ()))
+    running: dict[str, tuple[Running, asyncio.Task[None]]] = field(default_factory=dict)
+    zone: zone.Zone = field(default_factory=zone.Zone)
+    applied: bool = False
+    """Whether the mesh file's first plan has been started."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    change: asyncio.Event = field(default_factory=asyncio.Event)
+    _numbers: int = 0
+
+    async def run(self) -> int:
+        """Until told to stop; the exit code."""
+        documents = await asyncio.to_thread(reading.read, self.files)
+        if isinstance(documents, list):
+            _show(documents)
+            return 1
+        self.children.watch()
+        self.around = Surroundings(self.state, self.children, self.application_uid, self.changed, self.wait_for)
+        self.control = Control(self.state)
+        self.published = Published(self.published_by, self.ready_addresses)
+        self.sampler = Sampler(self.meshed_addresses)
+        self.store = ObjectStore(self.state.objects)
+        await fabric.raise_bridge()
+        await Responder(lambda: self.zone).listen(GATEWAY)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self.group = group
+                background = [
+                    start(group, "api", Api(self).serve()),
+                    start(group, "settle", self._settle()),
+                    start(group, "sample metrics", self.sampler.run()),
+                    start(group, "announce", self._announce()),
+                ]
+                await self._apply(plan.make(documents))
+                self.applied = True
+                self.changed()
+                background.append(start(group, "watch mesh files", self._watch()))
+                await self.stopping.wait()
+                _say("stopping")
+                for task in background:
+                    task.cancel()
+                await self._stop([key for key in self.running if key != _CONTROL])
+                await self._stop(list(self.running))
+                for listen in self.plan.publish:
+                    self.published.close(listen)
+        except* WeftError as problems:
+            for problem in problems.exceptions:
+                _say(f"{problem}" + (f"\n    hint: {problem.hint}" if isinstance(problem, WeftError) and problem.hint else ""))
+            return 1
+        return 0
+
+    def changed(self) -> None:
+        """Something that others see has changed: readiness, a process, the plan."""
+        self.change.set()
+        self.change = asyncio.Event()
+
+    async def wait_for(self, namespace: str, workloads: tuple[str, ...]) -> None:
+        """Until each of these workloads has only ready or finished replicas."""
+        while not all(self._workload_ready(namespace, workload) for workload in workloads):
+            await self.change.wait()
+
+    def ready(self) -> frozenset[str]:
+        """Keys of the replicas that are ready."""
+        return frozenset(key for key, (running, _) in self.running.items() if running.ready)
+
+    def not_ready(self) -> list[str]:
+        """Keys of the replicas that others still wait for."""
+        return [key for key, (each, _) in self.running.items() if not each.ready and each.reason != "finished"]
+
+    def ready_addresses(self, workload: str) -> list[str]:
+        """Addresses of a workload's ready replicas."""
+        ready = self.ready()
+        replicas = self.plan.replicas.items()
+        return [each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload]
+
+    def meshed_addresses(self) -> dict[str, str]:
+        """Key -> address of the replicas that have a proxy."""
+        return {key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None}
+
+    def _workload_ready(self, namespace: str, workload: str) -> bool:
+        keys = [key for key, each in self.plan.replicas.items() if (each.namespace, each.workload) == (namespace, workload)]
+        found = [self.running[key][0] for key in keys if key in self.running]
+        return len(found) == len(keys) and all(each.ready or each.reason == "finished" for each in found)
+
+    async def _apply(self, new: Plan) -> None:
+        change = difference.between(self.plan, new)
+        if any(replica.meshed for replica in new.replicas.values()):
+            self.control.require()
+            if _CONTROL not in self.running:
+                self._start(_CONTROL, objects.control_plane(), new)
+        await self._stop([*change.stop, *change.restart])
+        for listen in change.close:
+            self.published.close(listen)
+        self.plan = new
+        await self._refresh()
+        if _CONTROL in self.running:
+            while not self.running[_CONTROL][0].ready:
+                await self.change.wait()
+        for key in (*change.start, *change.restart):
+            self._start(key, new.replicas[key], new)
+        for listen in change.open:
+            workload, port = new.publish[listen]
+            try:
+                await self.published.open(self.group, listen, workload, port)
+            except OSError as problem:
+                _say(str(problem))
+
+    def _start(self, key: str, replica: Replica, of: Plan) -> None:
+        self._numbers += 1
+        running = Running(
+            replica=replica,
+            number=self._numbers,
+            around=self.around,
+            sidecar=self.control.sidecar(replica) if replica.meshed else None,
+            rules=lambda: self._rules(replica),
+            privileged_command=self.control.command() if key == _CONTROL else (),
+        )
+        self.running[key] = running, start(self.group, f"replica {key}", self._guard(key, running))
+
+    async def _guard(self, key: str, running: Running) -> None:
+        """One replica's failure is its own: said, and tried again."""
+        while True:
+            try:
+                await running.run()
+            except (ExceptionGroup, OSError, RuntimeError) as problem:
+                _say(f"{key}: {_innermost(problem)}")
+                running.reason = str(_innermost(problem))
+                if os.environ.get("WEFT_DEBUG"):
+                    traceback.print_exception(problem)
+            await asyncio.sleep(_RETRY)
+
+    async def _stop(self, keys: Sequence[str]) -> None:
+        stopped = [self.running.pop(key)[1] for key in keys if key in self.running]
+        for task in stopped:
+            task.cancel()
+        if stopped:
+            await asyncio.wait(stopped)
+
+    async def _settle(self) -> None:
+        """Tell everyone what changed: names, the control plane's documents, the rules of replicas without a proxy."""
+        while True:
+            waiting = self.change
+            await self._refresh()
+            await waiting.wait()
+
+    async def _refresh(self) -> None:
+        ready = self.ready()
+        self.zone = zone.build(self.plan, ready)
+        documents = objects.build(self.plan, ready)
+        if _CONTROL in self.running:
+            control = objects.control_plane()
+            documents["pod-control-plane.json"] = objects.pod(control, objects.CONTROL_LABELS, _CONTROL in ready)
+        self.store.write(documents)
+        for running, _ in list(self.running.values()):
+            try:
+                await running.load_rules()
+            except RuntimeError as problem:
+                _say(str(problem))
+
+    def _rules(self, replica: Replica) -> str:
+        balanced = plan.balanced(self.plan, self.ready())
+        if replica.meshed:
+            return rules.meshed(replica.skip_inbound, replica.skip_outbound, balanced)
+        return rules.unmeshed(balanced)
+
+    async def _announce(self) -> None:
+        """Say once that everything is ready, and meanwhile what is being waited for."""
+        while (not_ready := self.not_ready()) or not self.applied:
+            waiting = self.change
+            try:
+                await asyncio.wait_for(waiting.wait(), _PATIENCE)
+            except TimeoutError:
+                for key in not_ready:
+                    if key in self.running:
+                        _say(f"waiting for {key}: {self.running[key][0].reason}")
+        published = "".join(f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.plan.publish.items())
+        _say(f"mesh {self.mesh}: {len(self.plan.replicas)} replicas ready{published}")
+
+    async def _watch(self) -> None:
+        """Apply edits; keep the last good plan when one is bad."""
+        watched = {file if file.is_dir() else file.parent for file in self.files}
+        names = {file.resolve() for file in self.files}
+        async for changes in watchfiles.awatch(*watched, recursive=False, debounce=200):
+            touched = {Path(path).resolve() for _, path in changes}
+            if not any(path in names or path.parent in names for path in touched):
+                continue
+            documents = await asyncio.to_thread(reading.read, self.files)
+            if isinstance(documents, list):
+                _show(documents)
+                _say("the edit was not applied; the mesh stays as it was")
+                continue
+            try:
+                new = plan.make(documents, self.plan.addresses)
+                if difference.between(self.plan, new):
+                    await self._apply(new)
+                    self.changed()
+                    _say("the edit is applied")
+            except WeftError as problem:
+                _say(f"the edit was not applied: {problem}\n    hint: {problem.hint}")
+
+
+def _innermost(problem: BaseException) -> BaseException:
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
+
+
+def _show(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        print(problem, file=sys.stderr, flush=True)
+
+
+def _say(words: str) -> None:
+    print(f"weft: {words}", file=sys.stderr, flush=True)
+
+
+async def _run(order: dict[str, object]) -> int:
+    supervisor = Supervisor(
+        state=State(Path(str(order["state"]))),
+        mesh=str(order["mesh"]),
+        files=[Path(str(file)) for file in _list(order["files"])],
+        published_by=socket.socket(fileno=int(str(order["binder"]))),
+        application_uid=int(str(order["application_uid"])),
+    )
+    lifeline = int(str(order["lifeline"]))
+
+    def told() -> None:
+        if os.read(lifeline, 64):
+            supervisor.stopping.set()
+        else:
+            os._exit(1)  # the host's side is gone: so is the mesh, with every process in this PID namespace
+
+    os.set_inheritable(lifeline, False)
+    supervisor.published_by.set_inheritable(False)
+    asyncio.get_running_loop().add_reader(lifeline, told)
+    return await supervisor.run()
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _own_proc() -> None:
+    """A /proc that shows the mesh's processes only; a container that masks /proc forbids it, and nothing depends on it."""
+    namespaces.make_mounts_private()
+    with contextlib.suppress(OSError):
+        namespaces.mount("proc", Path("/proc"), "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC)
+
+
+_CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
+_RETRY = 1.0
+_PATIENCE = 5.0
+
+if __name__ == "__main__":
+    _own_proc()
+    sys.exit(asyncio.run(_run(json.loads(sys.argv[1]))))

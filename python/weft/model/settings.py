@@ -1,0 +1,44 @@
+"""What holds for the whole mesh and is decided when the control plane starts."""
+
+from dataclasses import dataclass
+
+DEFAULT_OPAQUE_PORTS = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
+"""Ports of well-known protocols in which the server may speak first: no detection unless an annotation says otherwise."""
+
+INBOUND_POLICIES = (
+    "all-unauthenticated",
+    "all-authenticated",
+    "cluster-unauthenticated",
+    "cluster-authenticated",
+    "deny",
+    "audit",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The mesh's names, and the defaults that annotations override. Networks are in CIDR notation."""
+
+    control_namespace: str = "weft"
+    trust_domain: str = "cluster.local"
+    cluster_domain: str = "cluster.local"
+    default_inbound_policy: str = "all-unauthenticated"
+    opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS
+    cluster_networks: tuple[str, ...] = (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "fd00::/8",
+    )
+    probe_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
+    inbound_port: int = 4143
+
+    def identity(self, service_account: str, namespace: str) -> str:
+        """Return the name in the certificate of a workload that runs as this service account."""
+        return f"{service_account}.{namespace}.serviceaccount.identity.{self.control_namespace}.{self.trust_domain}"
+
+    def authority(self, service: str, namespace: str, port: int) -> str:
+        """Return a Service's full name with its port."""
+        return f"{service}.{namespace}.svc.{self.cluster_domain}:{port}"

@@ -1,0 +1,115 @@
+"""The whole mesh at one moment, with the keys under which each document can be found.
+
+A Snapshot never changes. `changed` makes the next one and says which keys it touched: the cost follows the change in
+everything but one shallow copy of the index. What a key finds is decided here, who asks for it is not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from weft.model import Document, Namespace, ObjectId, Pod, Route, Service
+from weft.model.settings import Settings
+
+Key = tuple[str, ...]
+"""The name of an index, and what is looked up in it."""
+
+
+def pod_key(namespace: str, name: str) -> Key:
+    """Find one pod by name."""
+    return ("pod", namespace, name)
+
+
+def pod_label_key(namespace: str, label: str, value: str) -> Key:
+    """Find the pods of a namespace with one label."""
+    return ("pods by label", namespace, label, value)
+
+
+def pod_ip_key(ip: str) -> Key:
+    """Find the pods with an address."""
+    return ("pods by address", ip)
+
+
+def service_key(namespace: str, name: str) -> Key:
+    """Find one Service by name."""
+    return ("service", namespace, name)
+
+
+def service_ip_key(ip: str) -> Key:
+    """Find the Services with a cluster address."""
+    return ("services by address", ip)
+
+
+def namespace_key(name: str) -> Key:
+    """Find one Namespace document."""
+    return ("namespace", name)
+
+
+def route_key(namespace: str, name: str) -> Key:
+    """Find the routes that name a Service as their parent."""
+    return ("routes by service", namespace, name)
+
+
+def keys_of(document: Document) -> frozenset[Key]:
+    """Return every key under which a document is found; a Workload is local mode's own and under none."""
+    about = document.meta
+    if isinstance(document, Pod):
+        labels = (pod_label_key(about.namespace, label, value) for label, value in about.labels.items())
+        addresses = (pod_ip_key(ip) for ip in document.ips)
+        return frozenset((pod_key(about.namespace, about.name), *labels, *addresses))
+    if isinstance(document, Service):
+        addresses = (service_ip_key(ip) for ip in document.cluster_ips)
+        return frozenset((service_key(about.namespace, about.name), *addresses))
+    if isinstance(document, Namespace):
+        return frozenset((namespace_key(about.name),))
+    if isinstance(document, Route):
+        parents = (ref for ref in document.parents if ref.kind == "Service" and ref.group == "")
+        return frozenset(route_key(ref.namespace, ref.name) for ref in parents)
+    return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All documents by id; `index` has the ids behind each key, sorted."""
+
+    settings: Settings
+    documents: Mapping[ObjectId, Document] = field(default_factory=dict)
+    index: Mapping[Key, tuple[ObjectId, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings, documents: Iterable[Document]) -> "Snapshot":
+        """Return the Snapshot of these documents."""
+        return cls(settings).replaced(documents)[0]
+
+    def found(self, key: Key) -> tuple[Document, ...]:
+        """Return what is under a key, by id."""
+        return tuple(self.documents[each] for each in self.index.get(key, ()))
+
+    def replaced(self, documents: Iterable[Document]) -> tuple["Snapshot", frozenset[Key]]:
+        """Return the Snapshot of exactly these documents, and the keys that differ from this one's."""
+        wanted = {document.meta.id: document for document in documents}
+        changes: dict[ObjectId, Document | None] = {
+            id: document for id, document in wanted.items() if self.documents.get(id) != document
+        }
+        changes.update((id, None) for id in self.documents if id not in wanted)
+        return self.changed(changes)
+
+    def changed(self, changes: Mapping[ObjectId, Document | None]) -> tuple["Snapshot", frozenset[Key]]:
+        """Return this Snapshot with documents put in or (None) taken out, and the keys that this touched."""
+        documents, index = dict(self.documents), dict(self.index)
+        touched: set[Key] = set()
+        for id, new in changes.items():
+            old = documents.pop(id, None)
+            before = keys_of(old) if old is not None else frozenset()
+            after = keys_of(new) if new is not None else frozenset()
+            touched |= before | after
+            for key in before - after:
+                left = tuple(each for each in index[key] if each != id)
+                if left:
+                    index[key] = left
+                else:
+                    del index[key]
+            for key in after - before:
+                index[key] = tuple(sorted((*index.get(key, ()), id)))
+            if new is not None:
+                documents[id] = new
+        return Snapshot(self.settings, documents, index), frozenset(touched)
