@@ -1,9 +1,8 @@
-"""Runs a mesh for the demo by the commands that a user would type, and reads what they print.
+"""Runs a mesh for the demo: starts `weft up` as a user would, and asks it what every other command asks.
 
-Starts `weft up` and ends it again, also when the demo itself is killed. Decides nothing about what it reads.
+Ends it again, also when the demo itself is killed. Decides nothing about what it reads.
 """
 
-import json
 import shutil
 import signal
 import socket
@@ -15,6 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from weft.lib.errors import WeftError
+from weft.local import client
 
 STOP_TIMEOUT_SECONDS = 20
 POLL_SECONDS = 0.3
@@ -51,7 +53,7 @@ class Mesh:
         bound = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [*bound, *_weft("up", str(file), "--mesh", self.name)],
+                [*bound, sys.executable, "-P", "-m", "weft", "up", str(file), "--mesh", self.name],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -72,13 +74,13 @@ class Mesh:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def log(self, workload: str) -> str:
-        """What replica 0 of a workload has printed; empty while there is none."""
-        return self._ask("logs", workload) or ""
+        """What a workload has printed; empty while there is nothing."""
+        return "\n".join(str(answer["line"]) for answer in self._ask({"do": "logs", "name": workload}))
 
-    def json(self, *command: str) -> Any:
-        """What a weft command says with `-o json`; None while it cannot say it yet."""
-        said = self._ask(*command, "-o", "json")
-        return json.loads(said) if said else None
+    def rows(self, table: str, window: int, **more: str) -> list[dict[str, Any]]:
+        """A table of what was measured in the last `window` seconds; empty while nothing was."""
+        answers = self._ask({"do": table, "window": window, **more})
+        return [row for answer in answers for row in answer["rows"]]
 
     def wait(self, seconds: float) -> None:
         """Lets the mesh run on; raises DemoFailed when it ends meanwhile."""
@@ -87,18 +89,15 @@ class Mesh:
             self._still_runs()
             time.sleep(min(left, POLL_SECONDS))
 
-    def _ask(self, *command: str) -> str | None:
+    def _ask(self, request: dict[str, object]) -> list[dict[str, Any]]:
         self._still_runs()
-        asked = subprocess.run(
-            _weft(*command, "--mesh", self.name), capture_output=True, text=True, timeout=30, check=False
-        )
-        return asked.stdout if asked.returncode == 0 else None
+        try:
+            with client.conversation(self.name, request) as answers:
+                return list(answers)
+        except WeftError:
+            return []  # It is still starting, or ending: then _still_runs says so next time.
 
     def _still_runs(self) -> None:
         if self._process is None or self._process.poll() is not None:
             printed = self._output.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
             raise DemoFailed("\n".join(["`weft up` has ended:", *(f"  {line}" for line in printed)]))
-
-
-def _weft(*words: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "weft", *words]

@@ -82,7 +82,7 @@ class Story:
     def _edges(self, mesh: Mesh, left_out: Mapping[str, str]) -> None:
         with self.view.waiting("reading who talks to whom"):
             edges = self._settled(
-                mesh, lambda: reading.edges(mesh), lambda seen: not verdict.wrong_edges(seen, left_out)
+                mesh, lambda: reading.edges(mesh, WINDOW_SECONDS), lambda seen: not verdict.wrong_edges(seen, left_out)
             )
         self.view.heading("Who talks to whom", "each side proves its identity to the other")
         self.view.edges(edges)
@@ -95,14 +95,14 @@ class Story:
         with self.view.waiting(f"measuring for {WINDOW_SECONDS} seconds"):
             mesh.wait(counted_at + WINDOW_SECONDS + reading.SAMPLE_SECONDS - time.monotonic())
             found = self._settled(
-                mesh, lambda: reading.findings(mesh, WINDOW_SECONDS), lambda seen: not verdict.wrong_findings(*seen)
+                mesh, lambda: reading.findings(mesh, WINDOW_SECONDS), lambda seen: not verdict.wrong_findings(*seen[:2])
             )
-        methods, callers = found
+        methods, callers, single = found
         ill = verdict.failing(methods)
         self.view.heading("What succeeds", f"over the last {WINDOW_SECONDS} seconds")
-        self.view.methods([m for m in methods if not m.replica], [m.route for m in ill])
+        self.view.methods(methods, [m.route for m in ill])
         for method in ill:
-            self.view.notice(_failing_words(method, methods))
+            self.view.notice(_failing_words(method, single))
         eager = verdict.too_often(callers)
         if eager is not None:
             caller, times = eager
@@ -147,10 +147,7 @@ def _calls(counted: verdict.Balance) -> str:
     return f"{counted.calls:,} calls to {BALANCED}, one gRPC connection, {counted.concurrency} at a time"
 
 
-def _failing_words(method: verdict.Method, methods: Sequence[verdict.Method]) -> str:
+def _failing_words(method: verdict.Method, replicas: Sequence[verdict.Replica]) -> str:
     words = f"{method.route} fails {100 * (1 - (method.success or 0)):.0f} % of its calls"
-    by_replica = [m for m in methods if m.replica and m.route == method.route and m.success is not None]
-    ill = [m for m in by_replica if m.success is not None and m.success < verdict.SOUND_SUCCESS]
-    if len(ill) == 1 and len(by_replica) > 1:
-        words += f": all on {ill[0].replica}, which fails {100 * (1 - (ill[0].success or 0)):.0f} %"
-    return words + "."
+    name = verdict.culprit(method, replicas)
+    return f"{words}, all of them on {name}." if name else f"{words}."

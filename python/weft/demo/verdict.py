@@ -54,16 +54,23 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method of one service as one replica answers it, or (with an empty `replica`) as all do together.
+    """One method of one service, as its callers saw it.
 
     `success` is a fraction, `rps` calls a second, `p99` milliseconds; None where nothing was measured.
     """
 
     route: str
-    replica: str
     success: float | None
     rps: float | None
     p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica and the fraction of its answers that were not failures, over all methods."""
+
+    name: str
+    success: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +121,16 @@ def wrong_edges(edges: Iterable[Edge], left_out: Collection[str] = ()) -> list[s
 
 def failing(methods: Iterable[Method]) -> list[Method]:
     """The methods of which too many calls fail, the worst first."""
-    ill = [m for m in methods if not m.replica and m.success is not None and m.success < SOUND_SUCCESS]
+    ill = [m for m in methods if m.success is not None and m.success < SOUND_SUCCESS]
     return sorted(ill, key=lambda m: (m.success, m.route))
+
+
+def culprit(method: Method, replicas: Iterable[Replica]) -> str | None:
+    """The one replica of the method's service on which calls fail; None when there are several, or no other."""
+    service = method.route.partition("-")[0]
+    siblings = [r for r in replicas if r.name.rpartition("-")[0] == service and r.success is not None]
+    ill = [r.name for r in siblings if r.success is not None and r.success < 1]
+    return ill[0] if len(ill) == 1 and len(siblings) > 1 else None
 
 
 def too_often(callers: Iterable[Caller]) -> tuple[Caller, float] | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from weft.demo import verdict
-from weft.demo.verdict import Balance, Caller, Edge, Method
+from weft.demo.verdict import Balance, Caller, Edge, Method, Replica
 
 REPLICAS = ["prices-0", "prices-1", "prices-2"]
 
@@ -55,10 +55,9 @@ def test_pairs_with_a_workload_that_is_left_out_are_not_expected():
 
 
 METHODS = [
-    Method("prices-quote", "", 1.0, 230.0, 4.0),
-    Method("prices-discount", "", 0.9, 10.0, 5.0),
-    Method("prices-discount", "prices-2", 0.7, 3.3, 5.0),
-    Method("orders-place", "", None, None, None),
+    Method("prices-quote", 1.0, 230.0, 4.0),
+    Method("prices-discount", 0.9, 10.0, 5.0),
+    Method("orders-place", None, None, None),
 ]
 CALLERS = [Caller("poller", "prices", 200.0), Caller("loadgen", "prices", 10.0), Caller("web", "stock", 2.0)]
 
@@ -79,3 +78,12 @@ def test_clients_that_call_about_as_often_as_each_other_do_not_stand_out():
     """Requirement: only a client far ahead of the next one is pointed out; the only client of a service is not."""
     assert verdict.too_often([Caller("a", "prices", 20.0), Caller("b", "prices", 10.0)]) is None
     assert verdict.too_often([Caller("a", "prices", 20.0)]) is None
+
+
+def test_failures_on_one_replica_of_several_name_that_replica():
+    """Requirement: the demo says which replica fails, and only when it is one among sound siblings."""
+    method = METHODS[1]
+    sound, faulty, other = Replica("prices-0", 1.0), Replica("prices-2", 0.98), Replica("orders-0", 0.9)
+    assert verdict.culprit(method, [sound, faulty, other]) == "prices-2"
+    assert verdict.culprit(method, [faulty, other]) is None
+    assert verdict.culprit(method, [Replica("prices-0", 0.99), faulty]) is None
