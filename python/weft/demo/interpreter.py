@@ -22,8 +22,9 @@ NOBODY = 65534
 def python(cache: Path, say: Callable[[str], None]) -> tuple[str, dict[str, str]]:
     """The interpreter that runs weft, or a copy of it below `cache`, and the environment that it needs."""
     trial = ["-c", "import grpc, google.protobuf"]
-    if _anyone_can_run([sys.executable, *trial], {}):
-        return sys.executable, {}
+    for env in ({}, _told()):
+        if _anyone_can_run([sys.executable, *trial], env):
+            return sys.executable, env
     home = cache / f"python-{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     program = str(home / "bin" / "python3")
     env = {
@@ -49,6 +50,13 @@ def runnable(name: str, cache: Path) -> str:
     copy.parent.mkdir(exist_ok=True)
     shutil.copy2(program, copy)
     return str(copy)
+
+
+def _told() -> dict[str, str]:
+    """What an interpreter may have to be told when it does not find its library or the packages by itself."""
+    found = {str(importlib.metadata.distribution(name).locate_file("")) for name in NEEDED}
+    kept = {name: os.environ[name] for name in ("PYTHONHOME", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(sorted(found))}
 
 
 def _anyone_can_run(command: list[str], env: dict[str, str]) -> bool:

@@ -82,6 +82,11 @@ class Mesh:
         answers = self._ask({"do": table, "window": window, **more})
         return [row for answer in answers for row in answer["rows"]]
 
+    def failed(self, why: str) -> DemoFailed:
+        """The error to raise for `why`, with the last lines that `weft up` printed."""
+        printed = self._output.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+        return DemoFailed("\n".join([f"{why}; `weft up` said:", *(f"  {line}" for line in printed)]))
+
     def wait(self, seconds: float) -> None:
         """Lets the mesh run on; raises DemoFailed when it ends meanwhile."""
         until = time.monotonic() + seconds
@@ -99,5 +104,4 @@ class Mesh:
 
     def _still_runs(self) -> None:
         if self._process is None or self._process.poll() is not None:
-            printed = self._output.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
-            raise DemoFailed("\n".join(["`weft up` has ended:", *(f"  {line}" for line in printed)]))
+            raise self.failed("`weft up` has ended")

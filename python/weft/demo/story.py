@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from weft.demo import build, reading, verdict
 from weft.demo.mesh_file import effective, workloads
-from weft.demo.running import POLL_SECONDS, DemoFailed, Mesh, free_address
+from weft.demo.running import POLL_SECONDS, Mesh, free_address
 from weft.demo.view import View
 
 MESH_FILE = Path(__file__).parent / "mesh.yaml"
 BALANCED = "prices"
 FRONT_PORT = 8080
 # Generous for a slow machine; what is waited for usually takes a tenth of it.
-COUNT_TIMEOUT_SECONDS = 120.0
+COUNT_TIMEOUT_SECONDS = 90.0
 FINDINGS_TIMEOUT_SECONDS = 45.0
 # The window of the tables, and how long after the counted calls they have left it.
 WINDOW_SECONDS = 10
@@ -115,7 +115,7 @@ class Story:
     def _counted(self, mesh: Mesh) -> verdict.Balance:
         counted = _until(mesh, lambda: verdict.balance(mesh.log("loadgen")), COUNT_TIMEOUT_SECONDS)
         if counted is None:
-            raise DemoFailed(f"the load generator has not counted its calls within {COUNT_TIMEOUT_SECONDS:.0f} s")
+            raise mesh.failed(f"the load generator has not counted its calls within {COUNT_TIMEOUT_SECONDS:.0f} s")
         return counted
 
     def _settled(self, mesh: Mesh, read: Callable[[], Seen], sound: Callable[[Seen], bool]) -> Seen:
