@@ -33,16 +33,10 @@ fn write_root(out_dir: &Path) -> Result<(), Box<dyn Error>> {
     let mut modules = Vec::new();
     for entry in fs::read_dir(out_dir)? {
         let path = entry?.path();
-        let package = path
-            .file_stem()
-            .and_then(|s| s.to_str())
-            .ok_or("a file without a name")?
-            .to_owned();
+        let package = path.file_stem().and_then(|s| s.to_str()).ok_or("a file without a name")?.to_owned();
         let module = match package.as_str() {
             "transport.l5d.io" => "transport_header",
-            other => other
-                .strip_prefix("io.linkerd.proxy.")
-                .ok_or_else(|| format!("unexpected package {other}"))?,
+            other => other.strip_prefix("io.linkerd.proxy.").ok_or_else(|| format!("unexpected package {other}"))?,
         };
         fs::rename(&path, out_dir.join(format!("{module}.rs")))?;
         modules.push(module.to_owned());
@@ -59,10 +53,5 @@ fn write_root(out_dir: &Path) -> Result<(), Box<dyn Error>> {
 const ROOT: &str = "\
 //! Wire types and client stubs, generated from `proto/` by `make generate`. Do not edit.
 
-#![allow(
-    clippy::all,
-    dead_code,
-    missing_docs,
-    reason = \"generated; the whole contract is here, whether or not this program uses it\"
-)]
+#![allow(clippy::all, dead_code, missing_docs, reason = \"generated\")]
 ";

@@ -117,7 +117,7 @@ async fn read_header(io: &mut (impl AsyncRead + Unpin), worker: &Worker) -> Resu
 }
 
 fn declared_opaque(worker: &Worker, port: u16) -> bool {
-    matches!(worker.inbound(port).load().protocol, InboundProtocol::Opaque)
+    matches!(worker.port(port).load().protocol, InboundProtocol::Opaque)
 }
 
 fn plain(accepted: Accepted, seen: Bytes, opaque: bool, tls: Tls) -> Arrived {

@@ -18,7 +18,7 @@ def command(name: str, arguments: tuple[str, ...], mesh: str, namespace: str) ->
     from weft.local import client
 
     words = list(arguments[1:] if arguments[0] == "--" else arguments)
-    request = {"do": "exec", "name": name, "namespace": namespace, "command": words}
+    request: dict[str, object] = {"do": "exec", "name": name, "namespace": namespace, "command": words}
     code = 1
     try:
         with client.conversation(mesh, request, (0, 1, 2)) as answers:

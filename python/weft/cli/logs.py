@@ -15,7 +15,9 @@ from weft.cli._shared import fail, mesh_option, namespace_option
 @click.option("--all", "everything", is_flag=True, help="Application and proxy.")
 @mesh_option
 @namespace_option
-def command(name: str, follow: bool, tail: int | None, proxy: bool, everything: bool, mesh: str, namespace: str) -> None:
+def command(
+    name: str, follow: bool, tail: int | None, proxy: bool, everything: bool, mesh: str, namespace: str
+) -> None:
     """Show what a workload's replicas printed."""
     from weft.lib.errors import WeftError
     from weft.local import client

@@ -18,27 +18,28 @@ def command(mesh: str, output: str) -> None:
     from weft.local import client
 
     try:
-        rows = client.ask(mesh, {"do": "ps"})["rows"]
+        rows = client.rows(mesh, {"do": "ps"})
     except WeftError as problem:
         fail(problem)
-    assert isinstance(rows, list)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
     titles = ["NAMESPACE", "NAME", "READY", "MESHED", "RESTARTS", "ADDRESS", "STATUS"]
     cells = [
         [
-            row["namespace"],
-            row["name"],
+            str(row["namespace"]),
+            str(row["name"]),
             "yes" if row["ready"] else "no",
             "yes" if row["meshed"] else "no",
             str(row["restarts"]),
-            row["address"],
-            row["status"],
+            str(row["address"]),
+            str(row["status"]),
         ]
         for row in rows
     ]
     if output == "wide":
         titles += ["PID", "PROXY_PID"]
-        cells = [[*line, str(row["pid"] or "-"), str(row["proxy_pid"] or "-")] for line, row in zip(cells, rows, strict=True)]
+        cells = [
+            [*line, str(row["pid"] or "-"), str(row["proxy_pid"] or "-")] for line, row in zip(cells, rows, strict=True)
+        ]
     click.echo(table(titles, cells))

@@ -29,7 +29,10 @@ def command(files: tuple[Path, ...], detach: bool, mesh: str, validate: bool) ->
     try:
         state = find(mesh)
         if state.alive():
-            raise WeftError(f"mesh {mesh} is already running", f"edit its file, stop it with `weft down --mesh {mesh}`, or use --mesh")
+            raise WeftError(
+                f"mesh {mesh} is already running",
+                f"edit its file, stop it with `weft down --mesh {mesh}`, or use --mesh",
+            )
         host.check_machine()
         if detach:
             host.detach(state, mesh, files)

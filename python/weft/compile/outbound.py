@@ -85,8 +85,8 @@ def _chosen(routes: Iterable[Route], service: Service, asker: str, port: int) ->
 
 
 def _route(mesh: Reading, route: Route, own: Backend) -> OutboundRoute:
-    id = route.meta.id
-    about = About(id.kind, id.name, id.group, id.namespace)
+    which = route.meta.id
+    about = About(which.kind, which.name, which.group, which.namespace)
     return OutboundRoute(about, route.hostnames, tuple(_rule(mesh, route, rule, own) for rule in route.rules))
 
 

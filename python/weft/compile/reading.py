@@ -1,7 +1,7 @@
 """The Snapshot seen through its indexes; every look-up is written down.
 
-What was looked up, found or not, is the answer's `because`: the one list that says when an answer must be made again and
-that explains it. Whatever a compile function wants to know of the mesh, it learns here.
+What was looked up, found or not, is the answer's `because`: the one list that says when an answer must be made again,
+and that explains it. Whatever a compile function wants to know of the mesh, it learns here.
 """
 
 from collections.abc import Mapping

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from weft.lib.errors import WeftError
 from weft.lib.tasks import start
+from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
 from weft.viz import callers, edges, routes, stat
@@ -59,8 +60,8 @@ class Api:
                 _send(writer, {"error": problem.reason, "hint": problem.hint})
             except (KeyError, TypeError, ValueError) as problem:
                 _send(writer, {"error": f"a request that this mesh does not understand: {problem}", "hint": ""})
-            except ConnectionError:
-                pass
+            except OSError as problem:
+                _send(writer, {"error": str(problem), "hint": ""})
             finally:
                 _close(descriptors)
                 writer.close()
@@ -77,7 +78,7 @@ class Api:
             self._mesh.stopping.set()
             await reader.read()
         elif what == "logs":
-            await self._logs(request, writer)
+            await self._logs(request, reader, writer)
         elif what == "exec":
             await self._execute(request, descriptors, reader, writer)
         elif what == "stat":
@@ -120,12 +121,14 @@ class Api:
                     "address": replica.address,
                     "meshed": replica.meshed,
                     "pid": application.child.pid if application and application.running and application.child else None,
-                    "proxy_pid": running.proxy.child.pid if running.proxy and running.proxy.running and running.proxy.child else None,
+                    "proxy_pid": running.proxy.child.pid
+                    if running.proxy and running.proxy.running and running.proxy.child
+                    else None,
                 }
             )
         return sorted(rows, key=lambda row: (str(row["namespace"]), str(row["name"])))
 
-    async def _logs(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _logs(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = ("app", "proxy") if request.get("part") == "all" else (str(request.get("part", "app")),)
         found = [
             (f"{running.replica.name}" + (f"/{part}" if len(parts) > 1 else ""), running.logs[part])
@@ -141,18 +144,11 @@ class Api:
         if not request.get("follow"):
             return
 
-        async def follow(name: str, chunks: "contextlib.aclosing[object]") -> None:
-            rest = b""
-            async with chunks as each:
-                async for chunk in each:  # type: ignore[attr-defined]
-                    *complete, rest = (rest + chunk).split(b"\n")
-                    for line in complete:
-                        _send(writer, {"name": name, "line": line.decode(errors="replace")})
-                    await writer.drain()
-
         async with asyncio.TaskGroup() as group:
-            for name, log in found:
-                start(group, f"follow {name}", follow(name, contextlib.aclosing(log.follow())))
+            following = [start(group, f"follow {name}", _follow(name, log, writer)) for name, log in found]
+            await reader.read()
+            for task in following:
+                task.cancel()
 
     async def _execute(
         self, request: Request, descriptors: list[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -163,15 +159,18 @@ class Api:
             raise ValueError("exec needs a command and three descriptors")
         child = running.execute(tuple(str(word) for word in command), *descriptors)
         _close(descriptors)
-        gone = asyncio.ensure_future(reader.read())
+
+        async def end_with_client() -> None:
+            await reader.read()
+            child.signal(signal.SIGTERM)
+
         try:
-            await asyncio.wait({child.exit, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not child.exit.done():
-                child.signal(signal.SIGTERM)
-            code = await child.exit
+            async with asyncio.TaskGroup() as group:
+                client = start(group, "exec client", end_with_client())
+                code = await asyncio.shield(child.exit)
+                client.cancel()
             _send(writer, {"exit": code if code >= 0 else 128 - code, "words": describe_exit(code)})
         finally:
-            gone.cancel()
             child.signal(signal.SIGKILL)
 
     def _find(self, request: Request) -> list[Running]:
@@ -182,8 +181,21 @@ class Api:
         found = found or [running for running in replicas if running.replica.name == name]
         if not found:
             known = sorted({running.replica.workload for running in replicas})
-            raise WeftError(f"no workload or replica {name} in namespace {namespace}", f"there are {', '.join(known) or 'none'}")
+            raise WeftError(
+                f"no workload or replica {name} in namespace {namespace}", f"there are {', '.join(known) or 'none'}"
+            )
         return sorted(found, key=lambda running: running.replica.ordinal)
+
+
+async def _follow(name: str, log: Log, writer: asyncio.StreamWriter) -> None:
+    rest = b""
+    async with contextlib.aclosing(log.follow()) as chunks:
+        async for chunk in chunks:
+            *complete, rest = (rest + chunk).split(b"\n")
+            for line in complete:
+                _send(writer, {"name": name, "line": line.decode(errors="replace")})
+            with contextlib.suppress(ConnectionError):  # the reader of the connection notices, and ends this
+                await writer.drain()
 
 
 async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
@@ -192,7 +204,7 @@ async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     text = b""
     while not text.endswith(b"\n"):
         readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(client, lambda waiting=readable: waiting.done() or waiting.set_result(None))
+        loop.add_reader(client, _mark, readable)
         try:
             await readable
         finally:
@@ -206,6 +218,11 @@ async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     if not isinstance(request, dict):
         raise ValueError("no request")
     return request
+
+
+def _mark(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)
 
 
 def _send(writer: asyncio.StreamWriter, message: object) -> None:

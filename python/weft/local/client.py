@@ -2,21 +2,29 @@
 
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from weft.lib.errors import WeftError
 from weft.local.state import State, find
 
 
-def ask(mesh: str, request: dict[str, object]) -> dict[str, object]:
+def ask(mesh: str, request: Mapping[str, object]) -> dict[str, object]:
     """One request, one answer. Raises WeftError when the mesh does not run or refuses."""
     with conversation(mesh, request) as answers:
         return next(answers, {})
 
 
+def rows(mesh: str, request: Mapping[str, object]) -> list[dict[str, object]]:
+    """Ask a question that is answered with rows."""
+    found = ask(mesh, request).get("rows")
+    return found if isinstance(found, list) else []
+
+
 @contextmanager
-def conversation(mesh: str, request: dict[str, object], descriptors: Sequence[int] = ()) -> Iterator[Iterator[dict[str, object]]]:
+def conversation(
+    mesh: str, request: Mapping[str, object], descriptors: Sequence[int] = ()
+) -> Iterator[Iterator[dict[str, object]]]:
     """One request with these file descriptors; the answers, as they come."""
     state = running(mesh)
     with socket.socket(socket.AF_UNIX) as connection:

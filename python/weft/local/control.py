@@ -82,7 +82,12 @@ def find_proxy() -> str:
 
 def _only(*capabilities: str) -> tuple[str, ...]:
     """A prefix that drops every privilege but these."""
-    return ("setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set=-all{''.join(f',+{name}' for name in capabilities)}")
+    return (
+        "setpriv",
+        "--no-new-privs",
+        "--inh-caps=-all",
+        f"--bounding-set=-all{''.join(f',+{name}' for name in capabilities)}",
+    )
 
 
 _NET_ADMIN = "net_admin"

@@ -31,7 +31,8 @@ def check_machine() -> None:
     if tried.returncode != 0:
         hint = "run as root, or let normal users make user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone"
         raise WeftError(
-            f"the kernel refuses namespaces: {tried.stderr.strip()}", f"{hint}, kernel.apparmor_restrict_unprivileged_userns)"
+            f"the kernel refuses namespaces: {tried.stderr.strip()}",
+            f"{hint}, kernel.apparmor_restrict_unprivileged_userns)",
         )
 
 
@@ -55,7 +56,9 @@ def detach(state: State, mesh: str, files: Sequence[Path]) -> None:
     said = state.root.with_suffix(".up.log")
     with said.open("wb") as output:
         command = [sys.executable, "-m", "weft", "up", "--mesh", mesh, "--", *(str(file) for file in files)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     while process.poll() is None:
         with contextlib.suppress(WeftError):
             if client.ask(mesh, {"do": "ps"}).get("ready"):
@@ -69,7 +72,9 @@ def wait_until_gone(state: State) -> None:
     give_up = time.monotonic() + _STOP_LIMIT
     while state.root.exists() and state.alive():
         if time.monotonic() > give_up:
-            raise WeftError("the mesh does not stop", f"kill process {state.owner.read_text().split()[0]}: everything goes with it")
+            raise WeftError(
+                "the mesh does not stop", f"kill process {state.owner.read_text().split()[0]}: everything goes with it"
+            )
         time.sleep(_POLL)
 
 
@@ -120,7 +125,18 @@ def _bind_one(binder: socket.socket) -> None:
 
 def _unshare() -> list[str]:
     user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
-    return ["unshare", *user, "--fork", "--pid", "--kill-child", "--mount", "--net", "--ipc", "--propagation", "private"]
+    return [
+        "unshare",
+        *user,
+        "--fork",
+        "--pid",
+        "--kill-child",
+        "--mount",
+        "--net",
+        "--ipc",
+        "--propagation",
+        "private",
+    ]
 
 
 def _application_uid() -> int:

@@ -66,7 +66,13 @@ def bind(source: Path, target: Path) -> None:
 
 def mount(source: str, target: Path, kind: str = "", flags: int = 0, data: str = "") -> None:
     """mount(2). Raises OSError."""
-    arguments = (source.encode(), os.fsencode(target), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None)
+    arguments = (
+        source.encode(),
+        os.fsencode(target),
+        kind.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
+    )
     _check(_libc.mount(*arguments), f"mount {target}")
 
 

@@ -79,7 +79,8 @@ def control_plane() -> Replica:
 
 def _container_ports(replica: Replica) -> Iterable[dict[str, object]]:
     return [
-        {"containerPort": port.port, "protocol": "TCP", **({"name": port.name} if port.name else {})} for port in replica.ports
+        {"containerPort": port.port, "protocol": "TCP", **({"name": port.name} if port.name else {})}
+        for port in replica.ports
     ]
 
 
@@ -123,4 +124,6 @@ def _file(kind: str, namespace: str, name: str) -> str:
 
 
 NODE = "local"
-CONTROL_LABELS = Labels((("linkerd.io/control-plane-ns", CONTROL_NAMESPACE), ("mesh.weft.dev/workload", CONTROL_NAME)), ())
+CONTROL_LABELS = Labels(
+    (("linkerd.io/control-plane-ns", CONTROL_NAMESPACE), ("mesh.weft.dev/workload", CONTROL_NAME)), ()
+)

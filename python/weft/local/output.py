@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 
@@ -55,7 +55,7 @@ class Log:
             return text
         return b"".join(text.splitlines(keepends=True)[-lines:]) if lines else b""
 
-    async def follow(self) -> AsyncIterator[bytes]:
+    async def follow(self) -> AsyncGenerator[bytes, None]:
         """Everything written from now on."""
         file = self.path.open("rb")
         file.seek(0, os.SEEK_END)

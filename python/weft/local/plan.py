@@ -213,7 +213,9 @@ def _written_service(service: model.Service, address: str, written: Written | No
 def _implied_service(workload: Workload, address: str) -> Service:
     """A Service for a workload with ports that has none of its own name; it selects exactly that workload."""
     carried = tuple(
-        (name, value) for name, value in sorted(workload.meta.annotations.items()) if name == "config.linkerd.io/opaque-ports"
+        (name, value)
+        for name, value in sorted(workload.meta.annotations.items())
+        if name == "config.linkerd.io/opaque-ports"
     )
     return Service(
         name=workload.meta.name,

@@ -10,7 +10,9 @@ from weft.local.rules import PROXY_MARK
 from weft.model.workload import ExecCheck, HttpCheck, Readiness
 
 
-async def ask(probe: Readiness, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]) -> str:
+async def ask(
+    probe: Readiness, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]
+) -> str:
     """Empty when ready, else the reason why not. `run` executes a command as the application."""
     try:
         async with asyncio.timeout(probe.timeout):
@@ -23,7 +25,9 @@ async def ask(probe: Readiness, replica: Replica, network: int, run: Callable[[t
         return str(problem)
 
 
-async def _check(probe: Readiness, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]) -> str:
+async def _check(
+    probe: Readiness, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]
+) -> str:
     check = probe.check
     if isinstance(check, ExecCheck):
         code = await run(check.command)
@@ -63,7 +67,9 @@ async def http_status(network: int, address: str, port: int, path: str) -> int:
     connection = await connect(network, address, port)
     loop = asyncio.get_running_loop()
     with connection:
-        request = f"GET {path} HTTP/1.1\r\nhost: {address}:{port}\r\nuser-agent: weft-probe\r\nconnection: close\r\n\r\n"
+        request = (
+            f"GET {path} HTTP/1.1\r\nhost: {address}:{port}\r\nuser-agent: weft-probe\r\nconnection: close\r\n\r\n"
+        )
         await loop.sock_sendall(connection, request.encode())
         head = b""
         while b"\r\n" not in head and len(head) < _STATUS_LINE_LIMIT:

@@ -76,7 +76,7 @@ class Published:
             finally:
                 theirs_out.close()
         except* OSError:
-            return
+            pass  # the client sees its connection end, as it would without a relay
         finally:
             ours_out.close()
 

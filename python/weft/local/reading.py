@@ -47,7 +47,14 @@ def _problems(document: Document, workloads: Sequence[Workload]) -> list[Problem
     known = {workload.meta.name for workload in workloads if workload.meta.namespace == document.meta.namespace}
     reason = "`dependsOn` names `{}`, and there is no such workload in this namespace"
     return [
-        Problem(origin.file, origin.line, 1, "unknown-workload", reason.format(name), f"the workloads are {', '.join(sorted(known))}")
+        Problem(
+            origin.file,
+            origin.line,
+            1,
+            "unknown-workload",
+            reason.format(name),
+            f"the workloads are {', '.join(sorted(known))}",
+        )
         for name in document.depends_on
         if name not in known
     ]

@@ -75,7 +75,9 @@ class Running:
         try:
             await self.load_rules()
             self._write_files()
-            self.logs = {name: Log(self.around.state.logs / f"{self._file_name}.{name}.log") for name in ("app", "proxy")}
+            self.logs = {
+                name: Log(self.around.state.logs / f"{self._file_name}.{name}.log") for name in ("app", "proxy")
+            }
             async with asyncio.TaskGroup() as readers:
                 copying = [start(readers, f"log {log.path.name}", log.run()) for log in self.logs.values()]
                 try:
@@ -99,7 +101,9 @@ class Running:
             raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
         self._loaded_rules = wanted
 
-    def execute(self, command: tuple[str, ...], stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]) -> Child:
+    def execute(
+        self, command: tuple[str, ...], stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]
+    ) -> Child:
         """Start another command beside the application, as the application's user. Raises OSError."""
         assert self.port is not None
         return self.around.children.start(
@@ -142,7 +146,11 @@ class Running:
         def begin() -> Child:
             assert self.port is not None
             return self.around.children.start(
-                sidecar.command, network=self.port.network, environment=sidecar.environment, stdout=log.pipe, stderr=log.pipe
+                sidecar.command,
+                network=self.port.network,
+                environment=sidecar.environment,
+                stdout=log.pipe,
+                stderr=log.pipe,
             )
 
         self.proxy = Process("weft-proxy", begin, log, self.around.changed)
@@ -239,7 +247,20 @@ def _inherited() -> dict[str, str]:
 
 
 _INHERITED = frozenset(
-    {"PATH", "LANG", "TERM", "TZ", "HOME", "TMPDIR", "PYTHONPATH", "NODE_PATH", "GOPATH", "GOCACHE", "GOMODCACHE", "VIRTUAL_ENV"}
+    {
+        "PATH",
+        "LANG",
+        "TERM",
+        "TZ",
+        "HOME",
+        "TMPDIR",
+        "PYTHONPATH",
+        "NODE_PATH",
+        "GOPATH",
+        "GOCACHE",
+        "GOMODCACHE",
+        "VIRTUAL_ENV",
+    }
 )
 _CONTROL_PLANE_ADMIN = 9990
 _PROXY_READY_PERIOD = 1.0

@@ -77,12 +77,12 @@ def _table(chains: dict[str, list[str]]) -> str:
     """One table, replaced as a whole in one transaction."""
     lines = ["table ip weft", "delete table ip weft", "table ip weft {"]
     for name, rules in chains.items():
-        lines += [f"  chain {name} {{", f"    type nat hook {name} priority dstnat; policy accept;"]
+        lines += [f"  chain {name} {{", f"    type nat hook {name} priority -100; policy accept;"]
         lines += [f"    {rule}" for rule in rules]
         lines += ["  }"]
     lines += [
         "  chain refuse {",
-        "    type filter hook output priority filter; policy accept;",
+        "    type filter hook output priority 0; policy accept;",
         f"    ip daddr {SERVICE_RANGE} meta l4proto tcp reject with tcp reset",
         f"    ip daddr {SERVICE_RANGE} reject",
         "  }",

@@ -11,7 +11,6 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import watchfiles
@@ -32,24 +31,30 @@ from weft.local.state import State
 from weft.local.store import ObjectStore
 
 
-@dataclass(slots=True)
 class Supervisor:
     """One mesh."""
 
-    state: State
-    mesh: str
-    files: Sequence[Path]
-    published_by: socket.socket
-    application_uid: int
-    children: Children = field(default_factory=Children)
-    plan: Plan = field(default_factory=lambda: Plan({}, {}, {}, {}, ()))
-    running: dict[str, tuple[Running, asyncio.Task[None]]] = field(default_factory=dict)
-    zone: zone.Zone = field(default_factory=zone.Zone)
-    applied: bool = False
-    """Whether the mesh file's first plan has been started."""
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    change: asyncio.Event = field(default_factory=asyncio.Event)
-    _numbers: int = 0
+    def __init__(
+        self, state: State, mesh: str, files: Sequence[Path], published_by: socket.socket, application_uid: int
+    ) -> None:
+        self.state = state
+        self.mesh = mesh
+        self.files = files
+        self.current = Plan({}, {}, {}, {}, ())
+        self.running: dict[str, tuple[Running, asyncio.Task[None]]] = {}
+        self.names = zone.Zone()
+        self.applied = False
+        """Whether the mesh file's first plan has been started."""
+        self.stopping = asyncio.Event()
+        self.change = asyncio.Event()
+        self.sampler = Sampler(self.meshed_addresses)
+        self._children = Children()
+        self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
+        self._control = Control(state)
+        self._published = Published(published_by, self.ready_addresses)
+        self._store = ObjectStore(state.objects)
+        self._group: asyncio.TaskGroup
+        self._numbers = 0
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
@@ -57,17 +62,13 @@ class Supervisor:
         if isinstance(documents, list):
             _show(documents)
             return 1
-        self.children.watch()
-        self.around = Surroundings(self.state, self.children, self.application_uid, self.changed, self.wait_for)
-        self.control = Control(self.state)
-        self.published = Published(self.published_by, self.ready_addresses)
-        self.sampler = Sampler(self.meshed_addresses)
-        self.store = ObjectStore(self.state.objects)
+        self._children.watch()
         await fabric.raise_bridge()
-        await Responder(lambda: self.zone).listen(GATEWAY)
+        code = 0
+        await Responder(lambda: self.names).listen(GATEWAY)
         try:
             async with asyncio.TaskGroup() as group:
-                self.group = group
+                self._group = group
                 background = [
                     start(group, "api", Api(self).serve()),
                     start(group, "settle", self._settle()),
@@ -84,13 +85,16 @@ class Supervisor:
                     task.cancel()
                 await self._stop([key for key in self.running if key != _CONTROL])
                 await self._stop(list(self.running))
-                for listen in self.plan.publish:
-                    self.published.close(listen)
+                for listen in self.current.publish:
+                    self._published.close(listen)
         except* WeftError as problems:
             for problem in problems.exceptions:
-                _say(f"{problem}" + (f"\n    hint: {problem.hint}" if isinstance(problem, WeftError) and problem.hint else ""))
-            return 1
-        return 0
+                _say(
+                    f"{problem}"
+                    + (f"\n    hint: {problem.hint}" if isinstance(problem, WeftError) and problem.hint else "")
+                )
+            code = 1
+        return code
 
     def changed(self) -> None:
         """Something that others see has changed: readiness, a process, the plan."""
@@ -113,28 +117,36 @@ class Supervisor:
     def ready_addresses(self, workload: str) -> list[str]:
         """Addresses of a workload's ready replicas."""
         ready = self.ready()
-        replicas = self.plan.replicas.items()
-        return [each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload]
+        replicas = self.current.replicas.items()
+        return [
+            each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload
+        ]
 
     def meshed_addresses(self) -> dict[str, str]:
         """Key -> address of the replicas that have a proxy."""
-        return {key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None}
+        return {
+            key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
+        }
 
     def _workload_ready(self, namespace: str, workload: str) -> bool:
-        keys = [key for key, each in self.plan.replicas.items() if (each.namespace, each.workload) == (namespace, workload)]
+        keys = [
+            key
+            for key, each in self.current.replicas.items()
+            if (each.namespace, each.workload) == (namespace, workload)
+        ]
         found = [self.running[key][0] for key in keys if key in self.running]
         return len(found) == len(keys) and all(each.ready or each.reason == "finished" for each in found)
 
     async def _apply(self, new: Plan) -> None:
-        change = difference.between(self.plan, new)
+        change = difference.between(self.current, new)
         if any(replica.meshed for replica in new.replicas.values()):
-            self.control.require()
+            self._control.require()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane(), new)
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
-            self.published.close(listen)
-        self.plan = new
+            self._published.close(listen)
+        self.current = new
         await self._refresh()
         if _CONTROL in self.running:
             while not self.running[_CONTROL][0].ready:
@@ -144,7 +156,7 @@ class Supervisor:
         for listen in change.open:
             workload, port = new.publish[listen]
             try:
-                await self.published.open(self.group, listen, workload, port)
+                await self._published.open(self._group, listen, workload, port)
             except OSError as problem:
                 _say(str(problem))
 
@@ -153,12 +165,12 @@ class Supervisor:
         running = Running(
             replica=replica,
             number=self._numbers,
-            around=self.around,
-            sidecar=self.control.sidecar(replica) if replica.meshed else None,
+            around=self._around,
+            sidecar=self._control.sidecar(replica) if replica.meshed else None,
             rules=lambda: self._rules(replica),
-            privileged_command=self.control.command() if key == _CONTROL else (),
+            privileged_command=self._control.command() if key == _CONTROL else (),
         )
-        self.running[key] = running, start(self.group, f"replica {key}", self._guard(key, running))
+        self.running[key] = running, start(self._group, f"replica {key}", self._guard(key, running))
 
     async def _guard(self, key: str, running: Running) -> None:
         """One replica's failure is its own: said, and tried again."""
@@ -166,8 +178,10 @@ class Supervisor:
             try:
                 await running.run()
             except (ExceptionGroup, OSError, RuntimeError) as problem:
-                _say(f"{key}: {_innermost(problem)}")
-                running.reason = str(_innermost(problem))
+                reason = str(_innermost(problem))
+                if reason != running.reason:
+                    _say(f"{key}: {reason}")
+                running.reason = reason
                 if os.environ.get("WEFT_DEBUG"):
                     traceback.print_exception(problem)
             await asyncio.sleep(_RETRY)
@@ -188,12 +202,12 @@ class Supervisor:
 
     async def _refresh(self) -> None:
         ready = self.ready()
-        self.zone = zone.build(self.plan, ready)
-        documents = objects.build(self.plan, ready)
+        self.names = zone.build(self.current, ready)
+        documents = objects.build(self.current, ready)
         if _CONTROL in self.running:
             control = objects.control_plane()
             documents["pod-control-plane.json"] = objects.pod(control, objects.CONTROL_LABELS, _CONTROL in ready)
-        self.store.write(documents)
+        self._store.write(documents)
         for running, _ in list(self.running.values()):
             try:
                 await running.load_rules()
@@ -201,7 +215,7 @@ class Supervisor:
                 _say(str(problem))
 
     def _rules(self, replica: Replica) -> str:
-        balanced = plan.balanced(self.plan, self.ready())
+        balanced = plan.balanced(self.current, self.ready())
         if replica.meshed:
             return rules.meshed(replica.skip_inbound, replica.skip_outbound, balanced)
         return rules.unmeshed(balanced)
@@ -216,8 +230,10 @@ class Supervisor:
                 for key in not_ready:
                     if key in self.running:
                         _say(f"waiting for {key}: {self.running[key][0].reason}")
-        published = "".join(f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.plan.publish.items())
-        _say(f"mesh {self.mesh}: {len(self.plan.replicas)} replicas ready{published}")
+        published = "".join(
+            f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.current.publish.items()
+        )
+        _say(f"mesh {self.mesh}: {len(self.current.replicas)} replicas ready{published}")
 
     async def _watch(self) -> None:
         """Apply edits; keep the last good plan when one is bad."""
@@ -233,8 +249,8 @@ class Supervisor:
                 _say("the edit was not applied; the mesh stays as it was")
                 continue
             try:
-                new = plan.make(documents, self.plan.addresses)
-                if difference.between(self.plan, new):
+                new = plan.make(documents, self.current.addresses)
+                if difference.between(self.current, new):
                     await self._apply(new)
                     self.changed()
                     _say("the edit is applied")
@@ -258,11 +274,13 @@ def _say(words: str) -> None:
 
 
 async def _run(order: dict[str, object]) -> int:
+    binder = socket.socket(fileno=int(str(order["binder"])))
+    binder.set_inheritable(False)
     supervisor = Supervisor(
         state=State(Path(str(order["state"]))),
         mesh=str(order["mesh"]),
         files=[Path(str(file)) for file in _list(order["files"])],
-        published_by=socket.socket(fileno=int(str(order["binder"]))),
+        published_by=binder,
         application_uid=int(str(order["application_uid"])),
     )
     lifeline = int(str(order["lifeline"]))
@@ -274,7 +292,6 @@ async def _run(order: dict[str, object]) -> int:
             os._exit(1)  # the host's side is gone: so is the mesh, with every process in this PID namespace
 
     os.set_inheritable(lifeline, False)
-    supervisor.published_by.set_inheritable(False)
     asyncio.get_running_loop().add_reader(lifeline, told)
     return await supervisor.run()
 
@@ -287,7 +304,9 @@ def _own_proc() -> None:
     """A /proc that shows the mesh's processes only; a container that masks /proc forbids it, and nothing depends on it."""
     namespaces.make_mounts_private()
     with contextlib.suppress(OSError):
-        namespaces.mount("proc", Path("/proc"), "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC)
+        namespaces.mount(
+            "proc", Path("/proc"), "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+        )
 
 
 _CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"

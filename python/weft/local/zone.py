@@ -87,5 +87,7 @@ def hosts(replica: Replica) -> str:
 
 
 _TTL = 1
-NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n"
+NSSWITCH = (
+    "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n"
+)
 """A replica's /etc/nsswitch.conf: names come from the mesh, not from a resolver daemon of the host."""

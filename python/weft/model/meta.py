@@ -40,8 +40,10 @@ class Meta:
 
     @property
     def namespace(self) -> str:
+        """The namespace it is in; empty for a Namespace itself."""
         return self.id.namespace
 
     @property
     def name(self) -> str:
+        """What it is called within its namespace."""
         return self.id.name

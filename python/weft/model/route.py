@@ -128,4 +128,5 @@ class Route:
 
     @property
     def grpc(self) -> bool:
+        """Whether it is a GRPCRoute."""
         return self.meta.id.kind == "GRPCRoute"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 DEFAULT_OPAQUE_PORTS = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
-"""Ports of well-known protocols in which the server may speak first: no detection unless an annotation says otherwise."""
+"""Ports of well-known protocols in which the server may speak first: no detection unless annotated otherwise."""
 
 INBOUND_POLICIES = (
     "all-unauthenticated",

@@ -88,28 +88,28 @@ class Snapshot:
         """Return the Snapshot of exactly these documents, and the keys that differ from this one's."""
         wanted = {document.meta.id: document for document in documents}
         changes: dict[ObjectId, Document | None] = {
-            id: document for id, document in wanted.items() if self.documents.get(id) != document
+            each: document for each, document in wanted.items() if self.documents.get(each) != document
         }
-        changes.update((id, None) for id in self.documents if id not in wanted)
+        changes.update((each, None) for each in self.documents if each not in wanted)
         return self.changed(changes)
 
     def changed(self, changes: Mapping[ObjectId, Document | None]) -> tuple["Snapshot", frozenset[Key]]:
         """Return this Snapshot with documents put in or (None) taken out, and the keys that this touched."""
         documents, index = dict(self.documents), dict(self.index)
         touched: set[Key] = set()
-        for id, new in changes.items():
-            old = documents.pop(id, None)
+        for which, new in changes.items():
+            old = documents.pop(which, None)
             before = keys_of(old) if old is not None else frozenset()
             after = keys_of(new) if new is not None else frozenset()
             touched |= before | after
             for key in before - after:
-                left = tuple(each for each in index[key] if each != id)
+                left = tuple(each for each in index[key] if each != which)
                 if left:
                     index[key] = left
                 else:
                     del index[key]
             for key in after - before:
-                index[key] = tuple(sorted((*index.get(key, ()), id)))
+                index[key] = tuple(sorted((*index.get(key, ()), which)))
             if new is not None:
-                documents[id] = new
+                documents[which] = new
         return Snapshot(self.settings, documents, index), frozenset(touched)

@@ -67,7 +67,7 @@ def _problem(tree: Tree, reason: str, path: Path, extra: str | None, known: Iter
 
 
 def _understand(message: str, value: object) -> tuple[str, Path, str | None]:
-    """msgspec's words, path and, when the complaint is about one, the name of the field."""
+    """Msgspec's words, path and, when the complaint is about one, the name of the field."""
     reason, _, where = message.partition(" - at `")
     path = _path(where.rstrip("`"), value)
     field = _FIELD.search(reason)

@@ -68,5 +68,18 @@ def _failed(series: Series) -> bool:
 
 _FAMILIES = ("outbound_http_route_request_", "outbound_grpc_route_request_")
 _FAILED_GRPC = frozenset(
-    {"UNKNOWN", "DEADLINE_EXCEEDED", "PERMISSION_DENIED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "2", "4", "7", "13", "14", "15"}
+    {
+        "UNKNOWN",
+        "DEADLINE_EXCEEDED",
+        "PERMISSION_DENIED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "2",
+        "4",
+        "7",
+        "13",
+        "14",
+        "15",
+    }
 )

@@ -1,11 +1,6 @@
 //! Wire types and client stubs, generated from `proto/` by `make generate`. Do not edit.
 
-#![allow(
-    clippy::all,
-    dead_code,
-    missing_docs,
-    reason = "generated; the whole contract is here, whether or not this program uses it"
-)]
+#![allow(clippy::all, dead_code, missing_docs, reason = "generated")]
 
 #[rustfmt::skip]
 pub mod destination;

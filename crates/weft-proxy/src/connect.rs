@@ -1,0 +1,228 @@
+//! The connect stage: connections to one peer, be it the application or another workload's proxy.
+//!
+//! Opens them (mesh TLS and transport header where the endpoint has an identity), keeps the idle ones and shares those that carry many
+//! requests. It never chooses between peers and never sends a request: `balance` and `http::exchange` do.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use tokio::io::AsyncWriteExt;
+use weft_core::model::{Endpoint, ServerIdentity};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::transport_header::{SessionProtocol, TransportHeader};
+
+use crate::clock;
+use crate::http::h2::KeepAlive;
+use crate::http::{Upstream, Version, h1, h2};
+use crate::io::Io;
+use crate::socket;
+use crate::tls::{self, Alpn, Mesh};
+use crate::worker::Worker;
+
+/// How connections of one direction are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) options: socket::Options,
+    pub(crate) timeout: Duration,
+    /// How long an idle HTTP/1 connection is kept.
+    pub(crate) idle: Duration,
+}
+
+/// A TLS handshake is answered by a living proxy at once; the limit is for one that hangs.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Idle HTTP/1 connections kept to one peer by one worker.
+const IDLE: usize = 512;
+/// HTTP/2 connections to one peer by one worker: more than one only where the peer limits streams.
+const SHARED: usize = 8;
+
+/// One address that connections go to, with those that are open.
+pub(crate) struct Peer {
+    pub(crate) endpoint: Arc<Endpoint>,
+    way: Way,
+    shared: RefCell<Vec<h2::client::Connection>>,
+    /// Taken while a shared connection is opened, so that a burst of requests opens one.
+    opening: tokio::sync::Mutex<()>,
+    idle: RefCell<Vec<(h1::client::Connection, Instant)>>,
+    configured: RefCell<Option<Configured>>,
+    /// Connects that failed in a row.
+    failures: Cell<u32>,
+}
+
+/// The client configuration made under one certificate; its tickets die with it.
+struct Configured {
+    mesh: Arc<Mesh>,
+    alpn: Alpn,
+    config: Arc<ClientConfig>,
+}
+
+/// What is spoken on a fresh connection, for the transport header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    Http(Version),
+    Bytes,
+}
+
+impl Peer {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, way: Way) -> Self {
+        Peer {
+            endpoint,
+            way,
+            shared: RefCell::default(),
+            opening: tokio::sync::Mutex::default(),
+            idle: RefCell::default(),
+            configured: RefCell::default(),
+            failures: Cell::new(0),
+        }
+    }
+
+    /// Connects that failed in a row; 0 after one that worked.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.get()
+    }
+
+    /// A connection that takes one request.
+    pub(crate) async fn http(&self, version: Version, worker: &Worker) -> Result<Upstream, Refusal> {
+        match version {
+            Version::H1 => self.http1(worker).await,
+            Version::H2 => self.http2(worker).await,
+        }
+    }
+
+    /// A connection of its own, for bytes.
+    pub(crate) async fn stream(&self, worker: &Worker) -> Result<Io, Refusal> {
+        self.open(Session::Bytes, worker).await
+    }
+
+    /// Takes back an HTTP/1 connection after an exchange; one that cannot carry another is closed.
+    pub(crate) fn give_back(&self, connection: h1::client::Connection) {
+        let now = clock::now();
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|(_, since)| now.saturating_duration_since(*since) < self.way.idle);
+        if idle.len() < IDLE && connection.is_reusable() {
+            idle.push((connection, now));
+        }
+    }
+
+    async fn http1(&self, worker: &Worker) -> Result<Upstream, Refusal> {
+        let now = clock::now();
+        loop {
+            // The newest first: it is the least likely to be closed by the server, and the others may run out.
+            let Some((connection, since)) = self.idle.borrow_mut().pop() else { break };
+            if now.saturating_duration_since(since) < self.way.idle && connection.is_reusable() {
+                return Ok(Upstream::H1(connection));
+            }
+        }
+        let io = self.open(Session::Http(Version::H1), worker).await?;
+        Ok(Upstream::H1(h1::client::Connection::new(io)))
+    }
+
+    async fn http2(&self, worker: &Worker) -> Result<Upstream, Refusal> {
+        if let Some(connection) = self.open_shared() {
+            return Ok(Upstream::H2(connection));
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(connection) = self.open_shared() {
+            return Ok(Upstream::H2(connection));
+        }
+        let io = self.open(Session::Http(Version::H2), worker).await?;
+        let connection = h2::client::connect(io, self.keep_alive())
+            .await
+            .map_err(|broken| self.failed(Cause::ConnectFailed, format!("HTTP/2 with {} could not begin: {broken}", self.endpoint.addr)))?;
+        self.shared.borrow_mut().push(connection.clone());
+        Ok(Upstream::H2(connection))
+    }
+
+    /// The open connection with the fewest streams, unless all are full and another may be opened.
+    fn open_shared(&self) -> Option<h2::client::Connection> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain_mut(|connection| connection.is_open());
+        let least = shared.iter().min_by_key(|connection| connection.streams())?;
+        (least.has_room() || shared.len() >= SHARED).then(|| least.clone())
+    }
+
+    fn keep_alive(&self) -> Option<KeepAlive> {
+        let params = &self.endpoint.http2;
+        Some(KeepAlive { interval: params.keep_alive_interval?, timeout: params.keep_alive_timeout? })
+    }
+
+    async fn open(&self, session: Session, worker: &Worker) -> Result<Io, Refusal> {
+        let opened = match &self.endpoint.identity {
+            Some(identity) => self.open_meshed(identity, session, worker).await,
+            None => self.dial(self.endpoint.addr).await.map(Io::new),
+        };
+        match opened {
+            Ok(_) => self.failures.set(0),
+            Err(_) => self.failures.set(self.failures.get().saturating_add(1)),
+        }
+        opened
+    }
+
+    async fn open_meshed(&self, identity: &ServerIdentity, session: Session, worker: &Worker) -> Result<Io, Refusal> {
+        let Some(mesh) = worker.mesh() else {
+            return Err(self.failed(Cause::ConnectFailed, "this workload has no certificate yet".to_owned()));
+        };
+        let (addr, alpn) = match self.endpoint.transport_port {
+            Some(port) => (SocketAddr::new(self.endpoint.addr.ip(), port), Alpn::Transport),
+            None => (self.endpoint.addr, Alpn::None),
+        };
+        let config = self.configuration(identity, mesh, alpn)?;
+        let stream = self.dial(addr).await?;
+        let handshake = tls::connect(config, &identity.server_name, stream);
+        let (mut io, takes_header) = tokio::time::timeout(HANDSHAKE, handshake)
+            .await
+            .map_err(|_| self.failed(Cause::ConnectTimeout, format!("the TLS handshake with {addr} took too long")))?
+            .map_err(|error| self.failed(Cause::ConnectFailed, format!("the TLS handshake with {addr} failed: {error}")))?;
+        if alpn == Alpn::Transport {
+            if !takes_header {
+                return Err(self.failed(Cause::ConnectFailed, format!("{addr} does not take a transport header")));
+            }
+            io.write_all(&self.header(session).encode())
+                .await
+                .map_err(|error| self.failed(Cause::ConnectFailed, format!("{addr} closed before the transport header: {error}")))?;
+        }
+        Ok(io)
+    }
+
+    fn header(&self, session: Session) -> TransportHeader {
+        let protocol = match session {
+            Session::Http(Version::H1) => Some(SessionProtocol::Http1),
+            Session::Http(Version::H2) => Some(SessionProtocol::Http2),
+            Session::Bytes => None,
+        };
+        TransportHeader { port: self.endpoint.addr.port(), name: self.endpoint.authority.as_deref().map(str::to_owned), protocol }
+    }
+
+    fn configuration(&self, identity: &ServerIdentity, mesh: Arc<Mesh>, alpn: Alpn) -> Result<Arc<ClientConfig>, Refusal> {
+        let mut configured = self.configured.borrow_mut();
+        if let Some(now) = configured.as_ref().filter(|now| Arc::ptr_eq(&now.mesh, &mesh) && now.alpn == alpn) {
+            return Ok(now.config.clone());
+        }
+        let config = mesh
+            .client(identity, alpn)
+            .map_err(|error| self.failed(Cause::ConnectFailed, format!("this workload's certificate cannot be used: {error}")))?;
+        *configured = Some(Configured { mesh, alpn, config: config.clone() });
+        Ok(config)
+    }
+
+    async fn dial(&self, addr: SocketAddr) -> Result<tokio::net::TcpStream, Refusal> {
+        match tokio::time::timeout(self.way.timeout, socket::connect(addr, &self.way.options)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.failed(Cause::ConnectFailed, format!("connecting to {addr} failed: {}", plain(&error)))),
+            Err(_) => Err(self.failed(Cause::ConnectTimeout, format!("connecting to {addr} took longer than {:?}", self.way.timeout))),
+        }
+    }
+
+    fn failed(&self, cause: Cause, reason: String) -> Refusal {
+        Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, cause, reason)
+    }
+}
+
+/// The error's words without the number that the standard library adds.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}

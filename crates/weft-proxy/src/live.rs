@@ -1,0 +1,60 @@
+//! A worker's handle on one published value.
+//!
+//! Keeps the worker's own pointer to the value last seen and asks the publisher only when it changed, so that the request path takes no
+//! lock and touches no shared counter. It never publishes.
+
+use std::cell::RefCell;
+
+use tokio::sync::watch;
+
+pub(crate) struct Live<T> {
+    published: RefCell<watch::Receiver<T>>,
+    seen: RefCell<T>,
+}
+
+impl<T: Clone> Live<T> {
+    pub(crate) fn new(mut published: watch::Receiver<T>) -> Self {
+        let seen = published.borrow_and_update().clone();
+        Live { published: RefCell::new(published), seen: RefCell::new(seen) }
+    }
+
+    /// The value in force now.
+    pub(crate) fn load(&self) -> T {
+        let mut published = self.published.borrow_mut();
+        // An error means that the publisher is gone: the last value stays in force.
+        if published.has_changed().unwrap_or(false) {
+            *self.seen.borrow_mut() = published.borrow_and_update().clone();
+        }
+        self.seen.borrow().clone()
+    }
+
+    /// Resolves when another value than the one last loaded is published; never if the publisher is gone.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> + 'static
+    where
+        T: 'static + Send + Sync,
+    {
+        let mut published = self.published.borrow().clone();
+        async move {
+            if published.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requirement: a request that begins after a change sees the new value, and the last value outlives its publisher.
+    #[test]
+    fn load_follows_and_keeps() {
+        let (send, receive) = watch::channel(1);
+        let live = Live::new(receive);
+        assert_eq!(live.load(), 1);
+        send.send_replace(2);
+        assert_eq!(live.load(), 2);
+        drop(send);
+        assert_eq!(live.load(), 2);
+    }
+}

@@ -1,0 +1,143 @@
+//! What one worker thread owns: its view of the mesh, its connections, its balancers, its share of the metrics.
+//!
+//! Passed by reference to every stage; there is no global. It hands things out and decides nothing.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use weft_core::model::{Endpoint, InboundPolicy, PeakEwma};
+
+use crate::account::Accounts;
+use crate::balance::Balancer;
+use crate::cache::Cache;
+use crate::clock;
+use crate::connect::{Peer, Way};
+use crate::control::view::{Discovery, View};
+use crate::drain::Drain;
+use crate::live::Live;
+use crate::settings::Settings;
+use crate::socket;
+use crate::tls::Mesh;
+
+/// Destinations, ports, peers and balancers remembered by one worker; those in use are kept beyond it.
+const REMEMBERED: usize = 4096;
+/// How often what is unused is looked for.
+const SWEEP: Duration = Duration::from_secs(30);
+
+pub(crate) struct Worker {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) drain: Rc<Drain>,
+    pub(crate) accounts: Rc<Accounts>,
+    view: View,
+    mesh: Live<Option<Arc<Mesh>>>,
+    ports: Cache<u16, Live<Arc<InboundPolicy>>>,
+    destinations: Cache<SocketAddr, Live<Option<Arc<Discovery>>>>,
+    balancers: Cache<Arc<str>, Balancer>,
+    applications: Cache<SocketAddr, Peer>,
+    forwards: Cache<SocketAddr, Peer>,
+    random: Cell<u64>,
+}
+
+impl Worker {
+    /// `seed` must differ between workers and processes, or they choose alike.
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        view: View,
+        mesh: watch::Receiver<Option<Arc<Mesh>>>,
+        accounts: Accounts,
+        drain: Rc<Drain>,
+        seed: u64,
+    ) -> Self {
+        Worker {
+            settings,
+            drain,
+            accounts: Rc::new(accounts),
+            view,
+            mesh: Live::new(mesh),
+            ports: Cache::new(REMEMBERED),
+            destinations: Cache::new(REMEMBERED),
+            balancers: Cache::new(REMEMBERED),
+            applications: Cache::new(REMEMBERED),
+            forwards: Cache::new(REMEMBERED),
+            random: Cell::new(seed | 1),
+        }
+    }
+
+    /// The TLS configurations of the certificate in force; none before the first.
+    pub(crate) fn mesh(&self) -> Option<Arc<Mesh>> {
+        self.mesh.load()
+    }
+
+    /// What is allowed on an inbound port.
+    pub(crate) fn port(&self, port: u16) -> Rc<Live<Arc<InboundPolicy>>> {
+        self.ports.entry(&port, clock::now(), || Live::new(self.view.inbound(port)))
+    }
+
+    /// What is known of an original destination; `None` inside until the control plane has answered.
+    pub(crate) fn destination(&self, addr: SocketAddr) -> Rc<Live<Option<Arc<Discovery>>>> {
+        self.destinations.entry(&addr, clock::now(), || Live::new(self.view.outbound(addr)))
+    }
+
+    /// The balancer of a destination path, shared by all routes that lead there.
+    pub(crate) fn balancer(&self, path: &Arc<str>, load: PeakEwma) -> Rc<Balancer> {
+        self.balancers.entry(path, clock::now(), || Balancer::new(path.clone(), Live::new(self.view.endpoints(path)), load, self.outbound_way()))
+    }
+
+    /// The application at one of its addresses.
+    pub(crate) fn application(&self, addr: SocketAddr) -> Rc<Peer> {
+        self.applications.entry(&addr, clock::now(), || Peer::new(Arc::new(Endpoint::unmeshed(addr)), self.inbound_way()))
+    }
+
+    /// One known endpoint, without a choice.
+    pub(crate) fn forward(&self, endpoint: &Arc<Endpoint>) -> Rc<Peer> {
+        let make = || Peer::new(endpoint.clone(), self.outbound_way());
+        let peer = self.forwards.entry(&endpoint.addr, clock::now(), make);
+        if *peer.endpoint == **endpoint {
+            return peer;
+        }
+        // The address belongs to another workload now.
+        self.forwards.replace(&endpoint.addr, clock::now(), make())
+    }
+
+    /// A number nobody can rely on (xorshift64*), for choices that need no secrecy.
+    pub(crate) fn random(&self) -> u32 {
+        let mut x = self.random.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random.set(x);
+        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) as u32
+    }
+
+    /// Forgets from time to time what nobody uses. Ends with the worker.
+    pub(crate) async fn sweep(&self) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        loop {
+            ticks.tick().await;
+            let now = clock::now();
+            let (outbound, inbound) = (self.settings.outbound_discovery_idle, self.settings.inbound_discovery_idle);
+            self.destinations.sweep(now, outbound);
+            self.balancers.sweep(now, outbound);
+            self.forwards.sweep(now, outbound);
+            self.ports.sweep(now, inbound);
+            self.applications.sweep(now, inbound);
+        }
+    }
+
+    fn outbound_way(&self) -> Way {
+        let s = &self.settings;
+        let options =
+            socket::Options { mark: s.mark, keepalive: Some(s.outbound_connect_keepalive), user_timeout: Some(s.outbound_connect_user_timeout) };
+        Way { options, timeout: s.outbound_connect_timeout, idle: s.outbound_pool_idle }
+    }
+
+    fn inbound_way(&self) -> Way {
+        let s = &self.settings;
+        let options = socket::Options { mark: s.mark, keepalive: None, user_timeout: None };
+        Way { options, timeout: s.inbound_connect_timeout, idle: s.inbound_pool_idle }
+    }
+}

@@ -1,0 +1,92 @@
+"""`weft control-plane`: options to `weft.serve.plane`, until SIGTERM or SIGINT. Decides nothing itself."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from weft.lib import log
+from weft.lib.clock import system
+from weft.lib.errors import WeftError
+from weft.model.settings import INBOUND_POLICIES, Settings
+from weft.serve import plane
+
+
+@click.command(name="control-plane")
+@click.option("--objects", type=click.Path(path_type=Path), required=True, help="Directory with the mesh's documents.")
+@click.option("--issuer-dir", type=click.Path(path_type=Path), required=True, help="ca.crt, issuer.crt and issuer.key.")
+@click.option("--token-key", type=click.Path(path_type=Path), required=True, help="Public key of the tokens, PEM.")
+@click.option("--listen", default="0.0.0.0", show_default=True, help="Address for all ports.")
+@click.option("--identity-port", default=8080, show_default=True, help="Certificates for proxies.")
+@click.option("--destination-port", default=8086, show_default=True, help="Endpoints and profiles.")
+@click.option("--policy-port", default=8090, show_default=True, help="Inbound and outbound policies.")
+@click.option("--admin-port", default=9990, show_default=True, help="/live, /ready and /metrics.")
+@click.option("--control-namespace", default="weft", show_default=True, help="Part of every identity.")
+@click.option("--trust-domain", default="cluster.local", show_default=True, help="Part of every identity.")
+@click.option("--cluster-domain", default="cluster.local", show_default=True, help="Services are NAME.NS.svc.DOMAIN.")
+@click.option(
+    "--default-inbound-policy",
+    type=click.Choice(INBOUND_POLICIES),
+    default="all-unauthenticated",
+    show_default=True,
+    help="Who may reach a port that nothing else is said about.",
+)
+@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+def command(
+    objects: Path,
+    issuer_dir: Path,
+    token_key: Path,
+    listen: str,
+    identity_port: int,
+    destination_port: int,
+    policy_port: int,
+    admin_port: int,
+    control_namespace: str,
+    trust_domain: str,
+    cluster_domain: str,
+    default_inbound_policy: str,
+    log_level: str,
+) -> None:
+    """Tell proxies who they are, where services are and who may talk to whom."""
+    log.configure(log_level)
+    options = plane.Options(
+        objects=objects,
+        issuer_directory=issuer_dir,
+        token_key=token_key,
+        settings=Settings(
+            control_namespace=control_namespace,
+            trust_domain=trust_domain,
+            cluster_domain=cluster_domain,
+            default_inbound_policy=default_inbound_policy,
+        ),
+        listen=listen,
+        identity_port=identity_port,
+        destination_port=destination_port,
+        policy_port=policy_port,
+        admin_port=admin_port,
+    )
+    try:
+        asyncio.run(_run(options))
+    except* WeftError as group:
+        for error in _leaves(group):
+            click.echo(f"weft control-plane: {error}", err=True)
+            if isinstance(error, WeftError) and error.hint:
+                click.echo(f"    hint: {error.hint}", err=True)
+        raise SystemExit(1) from None
+
+
+async def _run(options: plane.Options) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with plane.running(options, system):
+        await stop.wait()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,1 @@
+"""Weft's Python tests; the layout mirrors `python/weft`."""
