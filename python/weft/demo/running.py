@@ -104,4 +104,4 @@ class Mesh:
 
     def _still_runs(self) -> None:
         if self._process is None or self._process.poll() is not None:
-            raise self.failed("`weft up` has ended")
+            raise self.failed("the mesh has ended")

@@ -32,8 +32,8 @@ def rows(window: Iterable[Growth], workloads: Workloads) -> list[dict[str, objec
             if series.label("direction") == "inbound":
                 if client := series.label("client_id"):
                     clients[source[:2]].add(client)
-            elif (destination := destination(series)) is not None:
-                pair = seen[(*source[:2], *destination)]
+            elif (called := destination(series)) is not None:
+                pair = seen[(*source[:2], *called)]
                 pair.tls.add(series.label("tls"))
                 if server := series.label("server_id"):
                     pair.server_ids.add(server)
