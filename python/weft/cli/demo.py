@@ -30,6 +30,7 @@ def command(once: bool, name: str) -> None:
             {
                 f"http://{front}/": "the shop's front page, in a browser",
                 f"weft stat -w --mesh {name}": "success, requests and latency, live",
+                f"weft stat --routes --mesh {name}": "the same for each method",
                 f"weft edges --mesh {name}": "who talks to whom",
                 f"weft logs loadgen --mesh {name}": "what the load generator counts",
             }
