@@ -1,0 +1,104 @@
+"""Plans: what a mesh file means on one machine, and the smallest change that leads from one to the next."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from weft.local import difference, objects, plan, reading
+from weft.local.plan import Plan
+
+SERVICE = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: voting}
+spec: {selector: {app: voting}, ports: [{port: 80, targetPort: grpc}]}
+"""
+
+
+def test_each_replica_has_an_address_an_identity_and_a_directory(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: replicas are NAME-0, NAME-1 ... in 198.18.0.0/16; the service account defaults to the name."""
+    made = planned(mesh)
+    assert list(made.replicas) == ["default/voting-0", "default/voting-1", "default/cron-0"]
+    voting, cron = made.replicas["default/voting-1"], made.replicas["default/cron-0"]
+    assert voting.address == "198.18.1.2"
+    assert voting.identity == "voting.default.serviceaccount.identity.weft.cluster.local"
+    assert voting.meshed
+    assert cron.service_account == "worker"
+    assert not cron.meshed
+    assert cron.working_directory == str(tmp_path / "jobs")
+
+
+def test_a_service_of_the_same_name_is_made_unless_the_file_has_one(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: ports imply a Service; the user's own Service wins and gets an address too."""
+    implied = planned(mesh).services["default/voting"]
+    assert [(port.port, port.target) for port in implied.ports] == [(8080, 8080)]
+    made = planned(mesh + SERVICE)
+    written = made.services["default/voting"]
+    assert [(port.port, port.target) for port in written.ports] == [(80, "grpc")]
+    assert written.address == "198.19.0.1"
+    assert [replica.name for replica in made.replicas_of(written)] == ["voting-0", "voting-1"]
+
+
+def test_only_ready_replicas_are_balanced_over(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: a named target port is the port of that name of each ready replica."""
+    made = planned(mesh + SERVICE)
+    (entry,) = plan.balanced(made, {"default/voting-1"})
+    assert (entry.address, entry.port, entry.endpoints) == ("198.19.0.1", 80, (("198.18.1.2", 8080),))
+
+
+def test_addresses_stay_when_the_file_changes(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: an edit moves no running replica, and no address is used twice."""
+    before = planned(mesh)
+    after = planned(mesh.replace("name: voting, labels", "name: other, labels"), before)
+    assert after.replicas["default/cron-0"].address == before.replicas["default/cron-0"].address
+    addresses = [replica.address for replica in after.replicas.values()]
+    assert len(set(addresses)) == len(addresses)
+
+
+def test_an_edit_restarts_only_what_it_changes(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: more replicas start only those; another command restarts that workload; labels restart nothing."""
+    before = planned(mesh)
+    more = difference.between(before, planned(mesh.replace("replicas: 2", "replicas: 3"), before))
+    assert (more.start, more.stop, more.restart) == (("default/voting-2",), (), ())
+    changed = difference.between(before, planned(mesh.replace('"9"', '"8"'), before))
+    assert (changed.start, changed.stop, changed.restart) == ((), (), ("default/cron-0",))
+    labelled = difference.between(before, planned(mesh.replace("app: voting", "app: vote"), before))
+    assert (labelled.start, labelled.stop, labelled.restart) == ((), (), ())
+    assert labelled.objects_changed
+    assert not difference.between(before, planned(mesh, before))
+
+
+def test_a_published_port_that_moves_closes_and_opens(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: publish changes restart no replica."""
+    before = planned(mesh)
+    moved = difference.between(before, planned(mesh.replace("9000", "9001"), before))
+    assert (moved.close, moved.open, moved.restart) == ((("127.0.0.1", 9000),), (("127.0.0.1", 9001),), ())
+
+
+def test_pods_are_written_as_kubernetes_shapes_them(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: a meshed pod carries the control plane's label, its origin and whether it is ready."""
+    made = planned(mesh + SERVICE)
+    written = objects.build(made, {"default/voting-0"})
+    pod = written["pod-default-voting-0.json"]
+    assert isinstance(pod, dict)
+    assert pod["metadata"]["labels"]["linkerd.io/control-plane-ns"] == "weft"
+    assert pod["metadata"]["annotations"]["mesh.weft.dev/origin"] == f"{tmp_path}/mesh.yaml:2"
+    assert pod["status"]["podIP"] == "198.18.1.1"
+    assert pod["status"]["conditions"] == [{"type": "Ready", "status": "True"}]
+    service = written["service-default-voting.json"]
+    assert isinstance(service, dict)
+    assert service["spec"]["clusterIP"] == "198.19.0.1"
+    assert service["spec"]["selector"] == {"app": "voting"}
+
+
+def test_bad_references_are_problems_with_a_place(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: dependsOn names a workload that exists; a mesh file without workloads says so."""
+    file = tmp_path / "mesh.yaml"
+    file.write_text(mesh.replace("serviceAccount: worker", "dependsOn: [votin]"))
+    problems = reading.read([file])
+    assert isinstance(problems, list)
+    assert [(problem.code, problem.line) for problem in problems] == [("unknown-workload", 11)]
+    file.write_text(SERVICE)
+    problems = reading.read([file])
+    assert isinstance(problems, list)
+    assert [problem.code for problem in problems] == ["no-workloads"]
