@@ -17,7 +17,7 @@ from weft.lib.tasks import start
 from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
-from weft.viz import edges, routes, stat
+from weft.viz import callers, edges, routes, stat
 
 if TYPE_CHECKING:
     from weft.local.supervise import Supervisor
@@ -82,9 +82,12 @@ class Api:
         elif what == "exec":
             await self._execute(request, descriptors, reader, writer)
         elif what == "stat":
-            _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), self._workloads())})
+            workloads = self._replicas() if request.get("by") == "replica" else self._workloads()
+            _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), workloads)})
         elif what == "edges":
             _send(writer, {"rows": edges.rows(self._mesh.sampler.ring.window(now, window), self._workloads())})
+        elif what == "callers":
+            _send(writer, {"rows": callers.rows(self._mesh.sampler.ring.window(now, window), self._workloads())})
         elif what == "routes":
             _send(writer, {"rows": routes.rows(self._mesh.sampler.ring.window(now, window))})
         else:
@@ -94,6 +97,13 @@ class Api:
         """Replica key -> namespace, workload, identity, whether meshed."""
         return {
             key: (each.replica.namespace, each.replica.workload, each.replica.identity, each.replica.meshed)
+            for key, (each, _) in self._mesh.running.items()
+        }
+
+    def _replicas(self) -> dict[str, tuple[str, str, str, bool]]:
+        """The same with each replica as a workload of its own."""
+        return {
+            key: (each.replica.namespace, each.replica.name, each.replica.identity, each.replica.meshed)
             for key, (each, _) in self._mesh.running.items()
         }
 

@@ -32,8 +32,8 @@ def rows(window: Iterable[Growth], workloads: Workloads) -> list[dict[str, objec
             if series.label("direction") == "inbound":
                 if client := series.label("client_id"):
                     clients[source[:2]].add(client)
-            elif (destination := _destination(series)) is not None:
-                pair = seen[(*source[:2], *destination)]
+            elif (called := destination(series)) is not None:
+                pair = seen[(*source[:2], *called)]
                 pair.tls.add(series.label("tls"))
                 if server := series.label("server_id"):
                     pair.server_ids.add(server)
@@ -54,7 +54,7 @@ def _row(key: _Key, seen: _Seen, own: str, clients: dict[tuple[str, str], set[st
     }
 
 
-def _destination(series: Series) -> tuple[str, str] | None:
+def destination(series: Series) -> tuple[str, str] | None:
     """Which workload an outbound series is about; None when it is not about a workload of the mesh."""
     if series.label("peer") == "src":
         return None
