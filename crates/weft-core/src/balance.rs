@@ -145,6 +145,7 @@ const ROW: usize = 4;
 const OUTLIER: f64 = 3.0;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests count time from wherever they begin")]
 mod tests {
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Request};
 use weft_core::detect::Kind;
 use weft_core::identity::Client;
-use weft_core::model::{Filter, InboundPolicy, InboundProtocol};
+use weft_core::model::{InboundPolicy, InboundProtocol};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::{policy, route};
 
@@ -20,7 +20,7 @@ use crate::http::refuse::Asked;
 use crate::http::{Sink, Source, Version, orig_proto, serve};
 use crate::io::Io;
 use crate::live::Live;
-use crate::send::{self, Target};
+use crate::send::{self, Answering, Target};
 use crate::transport::{self, Arrived};
 use crate::worker::Worker;
 use crate::{detect, relay};
@@ -70,50 +70,49 @@ async fn exchange(connection: Rc<Inbound>, mut request: Request<()>, source: Sou
     let policy = connection.port.load();
     let meshed = connection.from.client != Client::Plaintext;
     match admit(&connection, &policy, &mut request, &mut record) {
-        Ok(filters) => {
+        Ok(answering) => {
             let application = Target::One(worker.application(connection.from.target));
-            let ended = send::request(worker, &application, request, source, sink, &[filters], &mut record).await;
+            let ended = send::request(worker, &application, request, source, sink, &answering, &mut record).await;
             answer::settle(ended, asked, meshed, record).await;
         }
         Err(stopped) => answer::stop(stopped, sink, asked, meshed, record).await,
     }
 }
 
-/// The stages authorize and route. Returns the filters that the answer passes.
+/// The stages authorize and route. Returns what the answer passes on its way back.
 fn admit<'a>(
     connection: &Inbound,
     policy: &'a InboundPolicy,
     request: &mut Request<()>,
     record: &mut Record,
-) -> Result<&'a [Filter], Stopped> {
+) -> Result<Answering<'a>, Stopped> {
     let from = &connection.from;
-    trust_only_the_mesh(from, request, record)?;
+    let carried = trust_only_the_mesh(from, request)?;
     let permit = policy::http(policy, &from.client, from.peer.ip(), request).inspect_err(|denied| record.denied(denied))?;
     let routed = route::inbound(permit);
     record.admitted(&routed);
     route::apply_request(routed.filters, routed.matched, request, || connection.worker.random())?;
-    Ok(routed.filters)
+    Ok(Answering { filters: [routed.filters, &[]], carried })
 }
 
-/// Takes headers that only a proxy may set from proxies only: the carried version, and who the client is.
-fn trust_only_the_mesh(from: &transport::From, request: &mut Request<()>, record: &mut Record) -> Result<(), Refusal> {
+/// Takes headers that only a proxy may set from proxies only: the carried version, and who the client is. Returns whether the request
+/// was HTTP/1 before the client's proxy carried it.
+fn trust_only_the_mesh(from: &transport::From, request: &mut Request<()>) -> Result<bool, Refusal> {
     request.headers_mut().remove(CLIENT_ID);
-    match &from.client {
+    let carried = match &from.client {
         Client::Plaintext => {
             request.headers_mut().remove(orig_proto::HEADER);
+            None
         }
-        Client::Identified(_) | Client::TlsAnonymous => {
-            let carried = orig_proto::restore(request)
-                .map_err(|unfit| Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), unfit.0))?;
-            record.carried(carried);
-        }
-    }
+        Client::Identified(_) | Client::TlsAnonymous => orig_proto::restore(request)
+            .map_err(|unfit| Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), unfit.0))?,
+    };
     if let Client::Identified(identity) = &from.client
         && let Ok(value) = HeaderValue::from_str(identity.as_str())
     {
         request.headers_mut().insert(CLIENT_ID, value);
     }
-    Ok(())
+    Ok(carried.is_some())
 }
 
 /// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.

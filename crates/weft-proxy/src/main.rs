@@ -1,9 +1,12 @@
 //! The Weft data plane: one process beside every workload.
+//!
+//! Reads its settings, sets up logging, and runs. A wrong setting is named and nothing starts.
 #![deny(unsafe_code)]
 
 mod accept;
 mod account;
 mod admin;
+mod app;
 mod balance;
 mod cache;
 mod clock;
@@ -18,9 +21,10 @@ mod identity;
 mod inbound;
 mod io;
 mod live;
+mod log;
 mod metrics;
 mod outbound;
-mod readiness;
+mod ready;
 mod relay;
 mod send;
 mod settings;
@@ -29,4 +33,38 @@ mod tls;
 mod transport;
 mod worker;
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    if std::env::args().any(|arg| arg == "--version" || arg == "-V") {
+        println!("weft-proxy {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    let settings = match settings::Settings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("weft-proxy: {problem}");
+            }
+            return ExitCode::from(64);
+        }
+    };
+    let level = match log::start(&settings.log, settings.log_format) {
+        Ok(level) => level,
+        Err(why) => {
+            eprintln!("weft-proxy: LINKERD2_PROXY_LOG: {why}");
+            return ExitCode::from(64);
+        }
+    };
+    match app::run(settings, std::env::vars().collect(), Box::new(level)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            tracing::error!("{why}");
+            eprintln!("weft-proxy: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -21,7 +21,7 @@ use crate::http::refuse::Asked;
 use crate::http::{Sink, Source, Version, serve};
 use crate::io::Io;
 use crate::live::Live;
-use crate::send::{self, Target};
+use crate::send::{self, Answering, Target};
 use crate::worker::Worker;
 use crate::{detect, discover, relay};
 
@@ -66,7 +66,8 @@ async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: So
     let discovery = connection.destination.load();
     match way(&connection, discovery.as_deref(), &mut request, &mut record) {
         Ok(way) => {
-            let ended = send::request(worker, &way.target, request, source, sink, &way.filters, &mut record).await;
+            let answering = Answering { filters: way.filters, carried: false };
+            let ended = send::request(worker, &way.target, request, source, sink, &answering, &mut record).await;
             answer::settle(ended, asked, true, record).await;
         }
         Err(stopped) => answer::stop(stopped, sink, asked, true, record).await,

@@ -87,6 +87,13 @@ impl Chosen {
     }
 }
 
+/// What is done to the heads of the answer on their way to the client.
+pub(crate) struct Answering<'a> {
+    pub(crate) filters: [&'a [Filter]; 2],
+    /// The request was HTTP/1 carried over HTTP/2, so its answer is.
+    pub(crate) carried: bool,
+}
+
 /// Sends a request until it is answered, or may not be sent again.
 pub(crate) async fn request(
     worker: &Worker,
@@ -94,7 +101,7 @@ pub(crate) async fn request(
     mut request: Request<()>,
     mut source: Source,
     mut sink: Sink,
-    filters: &[&[Filter]],
+    answering: &Answering<'_>,
     record: &mut Record,
 ) -> Result<Done, Failed> {
     let deadline = target.deadline();
@@ -128,7 +135,7 @@ pub(crate) async fn request(
         };
         let addr = chosen.peer().endpoint.addr;
         record.endpoint(&chosen.peer().endpoint);
-        match attempt(chosen, upstream, request, source, sink, filters, record).await {
+        match attempt(chosen, upstream, request, source, sink, answering, record).await {
             Err(Failed::Unanswered(unanswered)) if tried.len() < ATTEMPTS => {
                 (request, source, sink) = again(unanswered)?;
                 tried.push(addr);
@@ -144,7 +151,7 @@ async fn attempt(
     mut request: Request<()>,
     source: Source,
     sink: Sink,
-    filters: &[&[Filter]],
+    answering: &Answering<'_>,
     record: &mut Record,
 ) -> Result<Done, Failed> {
     let carried = match upstream.version() {
@@ -161,7 +168,7 @@ async fn attempt(
         Upstream::H1(connection) => Some(connection.clone()),
         Upstream::H2(_) => None,
     };
-    let mut observer = Observer { chosen, carried, filters, record };
+    let mut observer = Observer { chosen, carried, answering, record };
     let ended = exchange::run(request, source, sink, upstream, &mut observer).await;
     let mut chosen = observer.chosen;
     if let Some(connection) = own {
@@ -203,15 +210,13 @@ pub(crate) struct StreamInFlight(#[expect(dead_code, reason = "held, never read"
 struct Observer<'a> {
     chosen: Chosen,
     carried: Option<http::Version>,
-    filters: &'a [&'a [Filter]],
+    answering: &'a Answering<'a>,
     record: &'a mut Record,
 }
 
 impl Observe for Observer<'_> {
     fn informational(&mut self, head: &mut Response<()>) {
-        if let Some(version) = self.carried {
-            orig_proto::uncarry(head, version);
-        }
+        self.translate(head);
     }
 
     fn response(&mut self, head: &mut Response<()>) {
@@ -221,10 +226,8 @@ impl Observe for Observer<'_> {
         } else {
             self.chosen.answered();
         }
-        if let Some(version) = self.carried {
-            orig_proto::uncarry(head, version);
-        }
-        for filters in self.filters {
+        self.translate(head);
+        for filters in self.answering.filters {
             route::apply_response(filters, head.headers_mut());
         }
         self.record.response(head);
@@ -232,6 +235,18 @@ impl Observe for Observer<'_> {
 
     fn response_data(&mut self, _bytes: usize) {
         self.record.first_data();
+    }
+}
+
+impl Observer<'_> {
+    /// HTTP/1 is carried between two proxies: undone by the client's, done by the server's.
+    fn translate(&self, head: &mut Response<()>) {
+        if let Some(version) = self.carried {
+            orig_proto::uncarry(head, version);
+        }
+        if self.answering.carried {
+            orig_proto::carry_back(head);
+        }
     }
 }
 

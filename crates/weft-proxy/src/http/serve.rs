@@ -51,18 +51,20 @@ where
             Ok(None) => return Ok(()),
             // The client has its answer already.
             Err(h1::server::Ended::Rejected(rejected)) => {
-                tracing::info!(status = rejected.status, reason = rejected.reason, "request refused: not valid HTTP/1");
+                tracing::info!(status = rejected.status.as_u16(), reason = rejected.reason, "request refused: not valid HTTP/1");
                 return Ok(());
             }
             Err(h1::server::Ended::Broken(broken)) => return Err(broken),
         };
-        let mut handling = pin!(handle(request, source, Sink::H1(sink)));
+        let mut handling = pin!(handle(request, Source::H1(source), Sink::H1(sink)));
         tokio::select! {
             biased;
             () = &mut handling => {}
             () = &mut stopped => {
                 server.wind_down();
                 handling.await;
+                // Closes so that what the client still sends does not reset the answer on its way.
+                let _ = server.next().await;
                 return Ok(());
             }
         }

@@ -45,14 +45,6 @@ impl Connection {
         idle && conn.poll_read_head(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    /// Resolves when an idle connection is of no more use: the server closed it or spoke out of turn.
-    pub(crate) async fn closed(&self) {
-        if self.is_reusable() {
-            // Whatever comes while idle, be it bytes, FIN or a reset, ends the use of it.
-            let _ = poll_fn(|cx| self.conn.borrow_mut().poll_read_head(cx)).await;
-        }
-    }
-
     /// Sends a request; `end`: it has no body. With a body, the head leaves with the first data, or when the reply is awaited.
     pub(crate) async fn send(self, mut head: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
         let framing = match request_body(&mut head, end) {
@@ -71,7 +63,7 @@ impl Connection {
             let head = on_the_wire(head, upgrade);
             encode_request(&head, framing, conn.head_space());
         }
-        let outgoing = Outgoing::new(self.conn.clone(), framing);
+        let outgoing = Outgoing::new(self.conn.clone(), framing, end);
         let pending = Pending { conn: self.conn.clone(), upgrade: upgrade || method == Method::CONNECT, method };
         if end {
             // A failure here is told by `Pending::next`, which alone knows whether the server answered all the same.

@@ -124,8 +124,12 @@ impl Connection {
     fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Err(Broken::Closed)) };
         self.read.reserve(self.read_size);
-        let result = ready!(pin!(io.read_buf(&mut self.read)).poll(cx));
-        let count = match result {
+        let result = pin!(io.read_buf(&mut self.read)).poll(cx);
+        if result.is_pending() && self.read.is_empty() {
+            // A stream may be quiet for days: no buffer waits with it.
+            self.read = BytesMut::new();
+        }
+        let count = match ready!(result) {
             Ok(count) => count,
             Err(error) => return Poll::Ready(Err(Broken::Io(error.kind()))),
         };
@@ -186,7 +190,11 @@ impl Connection {
     }
 
     fn decode(&mut self) -> Result<Option<Piece>, Broken> {
-        let piece = self.body.decode(&mut self.read).map_err(|rejected| self.malformed(rejected.reason));
+        let piece = self.body.decode(&mut self.read).map_err(|rejected| {
+            // Where the next message would begin is unknown from here on.
+            self.keep_alive = false;
+            Broken::Malformed { status: self.fault, why: rejected.reason }
+        });
         if self.read.is_empty() && self.body.is_done() {
             self.read = BytesMut::new();
         }

@@ -17,8 +17,9 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(conn: Shared, framing: BodyFraming) -> Self {
-        conn.borrow_mut().leaving = Leaving::Body;
+    /// `end`: the head is the whole message, so it does not matter whether `finish` is called.
+    pub(super) fn new(conn: Shared, framing: BodyFraming, end: bool) -> Self {
+        conn.borrow_mut().leaving = if end { Leaving::Done } else { Leaving::Body };
         Self { conn, framing }
     }
 

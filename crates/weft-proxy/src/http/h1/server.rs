@@ -245,6 +245,16 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// Inside an exchange, what the client has got must not look whole.
+    fn drop(&mut self) {
+        let mut conn = self.conn.borrow_mut();
+        if matches!(conn.leaving, Leaving::Owed | Leaving::Body) {
+            conn.reset();
+        }
+    }
+}
+
 /// Where the response to one request goes. Dropped without a response, it closes the connection.
 pub(crate) struct Sink {
     conn: Shared,
@@ -269,7 +279,8 @@ impl Sink {
         flush(&self.conn).await
     }
 
-    /// Sends the head of the final response; `end`: it has no body.
+    /// Sends the head of the final response; `end`: it has no body, and is complete with this. `connection: close` in it closes the
+    /// connection behind it.
     pub(crate) async fn respond(self, head: Response<()>, end: bool) -> Result<Outgoing, Broken> {
         let mut outgoing = self.queue(head, end)?;
         outgoing.flush().await?;
@@ -287,7 +298,8 @@ impl Sink {
             // The body may or may not come now: there is no telling where the next request would begin.
             conn.keep_alive = false;
         }
-        conn.keep_alive &= framing != BodyFraming::UntilClose;
+        // What the server said of its connection has been taken off: `close` here is our own wish.
+        conn.keep_alive &= framing != BodyFraming::UntilClose && keep_alive(Version::HTTP_11, head.headers());
         let advertises = head.status() == StatusCode::UPGRADE_REQUIRED;
         strip_hop_by_hop(head.headers_mut(), advertises);
         *head.version_mut() = Version::HTTP_11;
@@ -301,7 +313,7 @@ impl Sink {
         }
         encode_response(&head, framing, conn.head_space());
         drop(conn);
-        Ok(Outgoing::new(self.conn, framing))
+        Ok(Outgoing::new(self.conn, framing, end))
     }
 
     /// Sends a 101, or a 2xx to CONNECT, and gives up the connection as bare bytes.

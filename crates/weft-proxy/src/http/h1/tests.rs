@@ -110,7 +110,7 @@ fn leak(number: usize) -> &'static str {
 }
 
 async fn send(client: &client::Connection, head: Request<()>, end: bool) -> (Outgoing, client::Pending) {
-    client.clone().send(head, end).await.ok().expect("sent")
+    client.clone().send(head, end).await.expect("sent")
 }
 
 async fn get(client: &client::Connection, method: Method) -> client::Pending {
@@ -462,6 +462,21 @@ fn a_response_given_up_is_a_reset() {
     });
 }
 
+/// Requirement: the same when the connection is dropped inside an exchange, as at the end of a drain.
+#[test]
+fn a_connection_dropped_inside_a_response_is_a_reset() {
+    run(async {
+        let (mut peer, mut server) = server().await;
+        peer.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let (_, _, sink) = next(&mut server).await;
+        let mut outgoing = sink.respond(response(200, &[]), false).await.unwrap();
+        outgoing.data(Bytes::from_static(b"part")).await.unwrap();
+        drop((server, outgoing));
+        let mut found = Vec::new();
+        assert!(peer.read_to_end(&mut found).await.is_err(), "a body cut short ended cleanly");
+    });
+}
+
 /// Requirement: a body is held to its content-length.
 #[test]
 fn a_body_is_held_to_its_length() {
@@ -473,6 +488,50 @@ fn a_body_is_held_to_its_length() {
         assert!(outgoing.data(Bytes::from_static(b"four")).await.is_err());
         outgoing.data(Bytes::from_static(b"ab")).await.unwrap();
         assert!(outgoing.finish().await.is_err());
+    });
+}
+
+/// Requirement: an answer of the proxy's own is complete with its head, and may close the connection.
+#[test]
+fn an_answer_without_a_body_is_complete_with_its_head() {
+    run(async {
+        let (mut peer, mut server) = server().await;
+        for (fields, expected) in [
+            (&[][..], "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"),
+            (&[("connection", "close")][..], "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
+        ] {
+            peer.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            let (_, _, sink) = next(&mut server).await;
+            drop(sink.respond(response(503, fields), true).await.unwrap());
+            expect(&mut peer, expected).await;
+        }
+        assert!(server.next().await.unwrap().is_none());
+        assert_eq!(rest(&mut peer).await, "");
+    });
+}
+
+/// Requirement: after a malformed trailer nothing of what follows is taken for a request.
+#[test]
+fn a_malformed_body_ends_the_connection() {
+    run(async {
+        let (mut peer, mut server) = server().await;
+        peer.write_all(
+            b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx\r\n\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        let (_, mut source, sink) = next(&mut server).await;
+        assert!(matches!(source.frame().await, Err(Broken::Malformed { status: 400, .. })));
+        drop(sink.respond(response(400, &[]), true).await.unwrap());
+        let reading = async {
+            let expected = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            expect(&mut peer, expected).await;
+            peer.shutdown().await.unwrap();
+            rest(&mut peer).await
+        };
+        let (ended, rest) = tokio::join!(server.next(), reading);
+        assert!(ended.unwrap().is_none());
+        assert_eq!(rest, "");
     });
 }
 
@@ -527,8 +586,9 @@ fn a_connection_that_is_of_no_more_use() {
             let (mut peer, client) = client().await;
             peer.write_all(text.as_bytes()).await.unwrap();
             drop(peer);
-            client.closed().await;
-            assert!(!client.is_reusable());
+            while client.is_reusable() {
+                tokio::task::yield_now().await;
+            }
             let refused = client.send(request(Method::GET, "/kept", &[]), true).await.err().expect("not sent");
             assert_eq!(refused.request.uri().path(), "/kept");
         }
