@@ -314,6 +314,7 @@ fn server_broke(why: &Broken) -> Refusal {
 fn not_sent(why: &Broken) -> Refusal {
     match why {
         Broken::Malformed { .. } => bad_request(why),
+        Broken::Full => Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::LoadShed, why.to_string()),
         why => Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::ConnectFailed, format!("request not sent: {why}")),
     }
 }

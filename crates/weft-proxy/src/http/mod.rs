@@ -294,6 +294,8 @@ pub(crate) enum Broken {
     Refused,
     /// The connection ended, or is closing, before the message was complete.
     Closed,
+    /// The connection has more requests waiting for the peer's limit than it may hold. Nothing was sent.
+    Full,
     /// The peer does not speak the protocol; the status is the answer to a request that is malformed in this way.
     Malformed { status: u16, why: &'static str },
     /// The connection failed.
@@ -305,7 +307,7 @@ impl Broken {
     pub(crate) fn code(&self) -> Reason {
         match self {
             Broken::Reset(code) => *code,
-            Broken::Refused => Reason::REFUSED_STREAM,
+            Broken::Refused | Broken::Full => Reason::REFUSED_STREAM,
             Broken::Closed | Broken::Io(_) => Reason::CANCEL,
             Broken::Malformed { .. } => Reason::PROTOCOL_ERROR,
         }
@@ -324,6 +326,7 @@ impl fmt::Display for Broken {
             Broken::Reset(code) => write!(f, "stream reset ({})", code.description()),
             Broken::Refused => f.write_str("request refused before it was acted on"),
             Broken::Closed => f.write_str("connection closed before the message was complete"),
+            Broken::Full => f.write_str("too many requests wait for the connection"),
             Broken::Malformed { why, .. } => f.write_str(why),
             Broken::Io(kind) => write!(f, "connection failed: {kind}"),
         }

@@ -90,6 +90,10 @@ impl Connection {
         if let Err(why) = self.ready().await {
             return Err(NotSent { request, why });
         }
+        // The crate queues what the server's limit does not let begin, without a bound of its own.
+        if self.streams() >= self.send.current_max_send_streams().saturating_add(WAITING) {
+            return Err(NotSent { request, why: Broken::Full });
+        }
         if let Some(why) = unsendable(&request) {
             return Err(NotSent { request, why: Broken::Malformed { status: 502, why } });
         }
@@ -189,3 +193,5 @@ impl Drop for Closes {
 
 /// Streams opened before the server has said how many it allows.
 const ASSUMED_STREAMS: usize = 100;
+/// Requests that may wait on one connection because the server allows no more at once.
+const WAITING: usize = 256;

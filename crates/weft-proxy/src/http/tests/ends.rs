@@ -172,3 +172,33 @@ fn a_silent_peer_is_given_up() {
         assert!(!connection.is_open());
     });
 }
+
+/// Requirement: requests beyond the server's limit wait, but not without bound: one too many comes back unsent.
+#[test]
+fn what_waits_for_the_servers_limit_is_bounded() {
+    talk(async {
+        let (near, far) = sockets().await;
+        spawn_local(async move {
+            let mut raw: ::h2::server::Connection<_, Bytes> =
+                ::h2::server::Builder::new().max_concurrent_streams(1).handshake(far).await.expect("handshake");
+            let first = raw.accept().await;
+            let _ = raw.accept().await;
+            drop(first);
+        });
+        let connection = client::connect(Io::new(near), None).await.expect("connection");
+        let mut waiting = vec![ask(&connection, Request::get("http://api/"), true).await];
+        while connection.has_room() {
+            tokio::task::yield_now().await;
+        }
+        let unsent = loop {
+            let request = Request::get("http://api/").body(()).expect("request");
+            match connection.clone().send(request, true).await {
+                Ok((outgoing, pending)) => waiting.push((Outgoing::H2(outgoing), Pending::H2(pending))),
+                Err(unsent) => break unsent,
+            }
+        };
+        assert!(matches!(unsent.why, Broken::Full));
+        assert_eq!(waiting.len(), connection.streams());
+        assert!((2..1000).contains(&waiting.len()), "{} wait", waiting.len());
+    });
+}
