@@ -96,9 +96,7 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, admin: &Admin) -> Answ
         ("/ready", _) => ready(&admin.readiness),
         ("/metrics", &Method::GET) => metrics((admin.metrics)(), request.headers()),
         ("/env.json", &Method::GET) => environment(&admin.environment, request.uri().query()),
-        ("/proxy-log-level" | "/shutdown", _) if !is_loopback(peer) => {
-            text(StatusCode::FORBIDDEN, "only from a loopback address\n")
-        }
+        ("/proxy-log-level" | "/shutdown", _) if !is_loopback(peer) => text(StatusCode::FORBIDDEN, "only from a loopback address\n"),
         ("/proxy-log-level", &Method::GET) => text(StatusCode::OK, format!("{}\n", admin.log_level.current())),
         ("/proxy-log-level", &Method::PUT) => set_log_level(request, &*admin.log_level).await,
         ("/shutdown", &Method::POST) => shutdown(admin.shutdown.as_ref()),
@@ -281,7 +279,11 @@ mod tests {
             ("PUT /proxy-log-level\nx-a: b\n\nweft=debug", 204, ""),
             ("GET /proxy-log-level", 200, "weft=debug\n"),
             ("PUT /proxy-log-level\nx-a: b\n\nnonsense", 400, "no such level\n"),
-            ("GET /env.json", 200, r#"{"LINKERD2_PROXY_CORES":"2","LINKERD2_PROXY_IDENTITY_TOKEN_FILE":"/token","WEFT_PROXY_JOIN_TOKEN":"redacted"}"#),
+            (
+                "GET /env.json",
+                200,
+                r#"{"LINKERD2_PROXY_CORES":"2","LINKERD2_PROXY_IDENTITY_TOKEN_FILE":"/token","WEFT_PROXY_JOIN_TOKEN":"redacted"}"#,
+            ),
             ("GET /env.json?LINKERD2_PROXY_CORES", 200, r#"{"LINKERD2_PROXY_CORES":"2"}"#),
             ("POST /shutdown", 200, "shutdown\n"),
         ] {
@@ -303,9 +305,12 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_compressed_on_request() {
         let port = start(admin(None).1).await;
-        for (accept, gzip) in
-            [("", false), ("\naccept-encoding: gzip\n", true), ("\naccept-encoding: br, gzip;q=0.5\n", true), ("\naccept-encoding: gzip;q=0\n", false)]
-        {
+        for (accept, gzip) in [
+            ("", false),
+            ("\naccept-encoding: gzip\n", true),
+            ("\naccept-encoding: br, gzip;q=0.5\n", true),
+            ("\naccept-encoding: gzip;q=0\n", false),
+        ] {
             let (head, body) = ask(port, &format!("GET /metrics{accept}")).await;
             assert_eq!(head.contains("content-encoding: gzip"), gzip, "{accept}: {head}");
             let mut lines = String::new();
@@ -328,7 +333,8 @@ mod tests {
     /// Requirement: a client of an IPv6 listener that came by IPv4 loopback counts as local; nobody else does.
     #[test]
     fn loopback_is_recognised() {
-        for (address, local) in [("127.0.0.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("198.18.0.2", false), ("fd00::2", false)] {
+        for (address, local) in [("127.0.0.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("198.18.0.2", false), ("fd00::2", false)]
+        {
             assert_eq!(is_loopback(address.parse().unwrap()), local, "{address}");
         }
     }

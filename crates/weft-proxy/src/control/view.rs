@@ -157,3 +157,6 @@ impl Drop for Driver {
         self.shared.inbound.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;
