@@ -49,10 +49,11 @@ class Weft:
 
         def ready() -> bool:
             assert process.poll() is None, process.stdout and process.stdout.read()
-            rows = self.replicas()
+            rows[:] = self.replicas()
             return bool(rows) and all(row["ready"] for row in rows)
 
-        until(ready)
+        rows: list[dict[str, object]] = []
+        until(ready, lambda: f"not ready: {rows}")
         return process
 
     def replicas(self) -> list[dict[str, object]]:
@@ -63,11 +64,11 @@ class Weft:
         return rows
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; fail after a minute."""
+def until(condition: Callable[[], bool], state: Callable[[], str] = lambda: "") -> None:
+    """Wait for a condition; after a minute fail with what `state` says."""
     give_up = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < give_up, "still not so after a minute"
+        assert time.monotonic() < give_up, f"still not so after a minute {state()}"
         time.sleep(0.05)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from weft.lib.errors import WeftError
 from weft.local import client
-from weft.local.state import State, start_time
+from weft.local.state import State
 
 
 def check_machine() -> None:
@@ -43,7 +43,6 @@ def find_program(name: str) -> str | None:
 
 def run(state: State, mesh: str, files: Sequence[Path]) -> int:
     """Run the mesh until it ends; the exit code. The state directory exists and is removed at the end."""
-    state.owner.write_text(f"{os.getpid()} {start_time(os.getpid())}")
     try:
         return asyncio.run(_run(state, mesh, files))
     finally:
@@ -53,18 +52,18 @@ def run(state: State, mesh: str, files: Sequence[Path]) -> int:
 def detach(state: State, mesh: str, files: Sequence[Path]) -> None:
     """Start `weft up` in the background; return when the mesh is ready. Raises WeftError with what it said instead."""
     state.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    said = state.root.with_suffix(".up.log")
-    with said.open("wb") as output:
+    with state.said.open("w+b") as output:
         command = [sys.executable, "-m", "weft", "up", "--mesh", mesh, "--", *(str(file) for file in files)]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    while process.poll() is None:
-        with contextlib.suppress(WeftError):
-            if client.ask(mesh, {"do": "ps"}).get("ready"):
-                return
-        time.sleep(_POLL)
-    raise WeftError(f"the mesh did not start:\n{said.read_text().rstrip()}")
+        while process.poll() is None:
+            with contextlib.suppress(WeftError):
+                if client.ask(mesh, {"do": "ps"}).get("ready"):
+                    return
+            time.sleep(_POLL)
+        output.seek(0)
+        raise WeftError(f"the mesh did not start:\n{output.read().decode(errors='replace').rstrip()}")
 
 
 def wait_until_gone(state: State) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from weft.lib.errors import Problem
 from weft.local.documents import Documents, Written
+from weft.local.plan import CONTROL_NAMESPACE
 from weft.model import Document, Namespace, Pod, Service, Workload
 from weft.resources import files_in, load_files, tree
 
@@ -18,6 +19,7 @@ def read(paths: Sequence[Path]) -> Documents | list[Problem]:
         hint = "a mesh file has at least one document of kind Workload (apiVersion mesh.weft.dev/v1alpha1)"
         problems.append(Problem(str(paths[0]), 0, 0, "no-workloads", "there is no Workload in it", hint))
     env_files: dict[str, Mapping[str, str]] = {}
+    problems += _published_twice(workloads)
     for document in loaded.documents:
         problems += _problems(document, workloads)
         if isinstance(document, Workload) and document.env_file is not None:
@@ -44,6 +46,9 @@ def _problems(document: Document, workloads: Sequence[Workload]) -> list[Problem
         return [Problem(origin.file, origin.line, 1, "pod-in-mesh-file", "a mesh file cannot hold a Pod", hint)]
     if not isinstance(document, Workload):
         return []
+    if document.meta.namespace == CONTROL_NAMESPACE:
+        reason = f"namespace `{CONTROL_NAMESPACE}` is the control plane's own"
+        return [Problem(origin.file, origin.line, 1, "reserved-namespace", reason, "choose another namespace")]
     known = {workload.meta.name for workload in workloads if workload.meta.namespace == document.meta.namespace}
     reason = "`dependsOn` names `{}`, and there is no such workload in this namespace"
     return [
@@ -58,6 +63,21 @@ def _problems(document: Document, workloads: Sequence[Workload]) -> list[Problem
         for name in document.depends_on
         if name not in known
     ]
+
+
+def _published_twice(workloads: Sequence[Workload]) -> list[Problem]:
+    """A host port can lead to one workload only."""
+    first: dict[tuple[str, int], Workload] = {}
+    problems: list[Problem] = []
+    for workload in workloads:
+        for entry in workload.publish:
+            other = first.setdefault((entry.host, entry.listen), workload)
+            if other is not workload:
+                origin = workload.meta.origin
+                reason = f"{entry.host}:{entry.listen} is already published by {other.meta.name} at {other.meta.origin}"
+                hint = "choose another port"
+                problems.append(Problem(origin.file, origin.line, 1, "published-twice", reason, hint))
+    return problems
 
 
 def _env_file(workload: Workload, name: str) -> Mapping[str, str] | Problem:

@@ -49,11 +49,13 @@ class State:
         return self.root / "files"
 
     def make(self) -> None:
-        """Make a fresh directory, for this user's eyes only."""
+        """Make a fresh directory for this user's eyes only, owned by this process from the moment that it is there."""
         self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.root.mkdir(mode=0o700)
-        for directory in (self.objects, self.identity, self.tokens, self.logs, self.files):
+        fresh = State(self.root.with_name(f".{self.root.name}.{os.getpid()}"))
+        for directory in (fresh.root, fresh.objects, fresh.identity, fresh.tokens, fresh.logs, fresh.files):
             directory.mkdir(mode=0o700)
+        fresh.owner.write_text(f"{os.getpid()} {start_time(os.getpid())}")
+        fresh.root.rename(self.root)
 
     def alive(self) -> bool:
         """Whether the mesh runs."""
@@ -66,14 +68,24 @@ class State:
     def remove(self) -> None:
         """Delete everything of a mesh that does not run any more."""
         shutil.rmtree(self.root, ignore_errors=True)
+        self.said.unlink(missing_ok=True)
+
+    @property
+    def said(self) -> Path:
+        """What a detached `weft up` says."""
+        return self.root.with_name(f"{self.root.name}.up.log")
 
 
 def find(mesh: str) -> State:
-    """The state of `mesh`; stale files of one that was killed are removed on the way."""
-    state = State(_base() / mesh)
-    if state.root.exists() and not state.alive():
-        state.remove()
-    return state
+    """The state of `mesh`; stale files of meshes that were killed are removed on the way."""
+    base = _base()
+    for root in base.glob("*"):
+        if root.name.startswith("."):  # one that is being made, unless its maker died meanwhile
+            if not start_time(int(root.name.rpartition(".")[2])):
+                shutil.rmtree(root, ignore_errors=True)
+        elif root.is_dir() and not State(root).alive():
+            State(root).remove()
+    return State(base / mesh)
 
 
 def start_time(pid: int) -> str:

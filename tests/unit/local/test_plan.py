@@ -96,12 +96,21 @@ def test_pods_are_written_as_kubernetes_shapes_them(tmp_path: Path, mesh: str, p
 
 
 def test_bad_references_are_problems_with_a_place(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
-    """Requirement: dependsOn names a workload that exists; a mesh file without workloads says so."""
+    """Requirement: dependsOn names a workload; ports are published once; `weft` is reserved; no workload, no mesh."""
     file = tmp_path / "mesh.yaml"
     file.write_text(mesh.replace("serviceAccount: worker", "dependsOn: [votin]"))
     problems = reading.read([file])
     assert isinstance(problems, list)
     assert [(problem.code, problem.line) for problem in problems] == [("unknown-workload", 11)]
+    twin = mesh.replace("serviceAccount: worker", 'ports: [{port: 1}], publish: [{port: 1, listen: "127.0.0.1:9000"}]')
+    file.write_text(twin)
+    problems = reading.read([file])
+    assert isinstance(problems, list)
+    assert [problem.code for problem in problems] == ["published-twice"]
+    file.write_text(mesh.replace("name: cron,", "name: cron, namespace: weft,"))
+    problems = reading.read([file])
+    assert isinstance(problems, list)
+    assert [problem.code for problem in problems] == ["reserved-namespace"]
     file.write_text(SERVICE)
     problems = reading.read([file])
     assert isinstance(problems, list)
