@@ -38,3 +38,6 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, Invalid> {
 fn unknown<T>(what: &str) -> Result<T, Invalid> {
     invalid(format!("{what} is missing or of a kind that this proxy does not know"))
 }
+
+#[cfg(test)]
+mod tests;
