@@ -1,6 +1,7 @@
 //! HTTP/1 clients and applications around HTTP/2 between proxies.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 
 use super::*;
 use crate::http::{h1, orig_proto};
@@ -42,6 +43,28 @@ fn http1_travels_as_http2() {
         let said = said.to_lowercase();
         assert!(said.starts_with("http/1.1 103") && said.contains("link: x\r\n"), "{said}");
         assert!(said.contains("http/1.1 200") && said.contains("bye"), "{said}");
+    });
+}
+
+/// Requirement: a refusal is a whole response: the connection of an HTTP/1 client whose cause does not close it takes the next request.
+#[test]
+fn a_refusal_leaves_an_http1_connection_usable() {
+    talk(async {
+        let (mut near, far) = sockets().await;
+        spawn_local(async move {
+            let mut server = h1::server::Server::new(Io::new(far), Default::default(), h1::server::Timeouts::default());
+            while let Ok(Some((request, _, sink))) = server.next().await {
+                let refusal = Refusal::new(Stage::Route, Blame::Client, Retry::Safe, Cause::NoRoute, "no route");
+                refuse::send(Sink::H1(sink), &refusal, Asked::of(request.version(), request.headers()), false).await.expect("sent");
+            }
+        });
+        for connection in ["keep-alive", "close"] {
+            let request = format!("GET / HTTP/1.1\r\nHost: api\r\nConnection: {connection}\r\n\r\n");
+            near.write_all(request.as_bytes()).await.expect("written");
+        }
+        let mut said = String::new();
+        near.read_to_string(&mut said).await.expect("answers");
+        assert_eq!(said.matches("HTTP/1.1 404").count(), 2, "{said}");
     });
 }
 
