@@ -297,7 +297,7 @@ mod tests {
         let (head, said) = ask(port, "GET /ready").await;
         assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
         assert_eq!(said, b"not ready: identity\n");
-        awaited.is_up();
+        awaited.up();
         assert!(ask(port, "GET /ready").await.0.starts_with("HTTP/1.1 200 "));
     }
 

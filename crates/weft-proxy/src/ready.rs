@@ -36,7 +36,7 @@ impl Readiness {
 
 impl Awaited {
     /// It is up.
-    pub(crate) fn is_up(self) {
+    pub(crate) fn up(self) {
         self.readiness.set().remove(self.name);
     }
 }
@@ -51,7 +51,7 @@ mod tests {
         let readiness = Readiness::default();
         let (identity, listeners) = (readiness.awaits("identity"), readiness.awaits("listeners"));
         assert_eq!(readiness.missing(), ["identity", "listeners"]);
-        identity.is_up();
+        identity.up();
         drop(listeners);
         assert_eq!(readiness.missing(), ["listeners"]);
     }

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::client::Resumption;
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -92,14 +93,11 @@ async fn open(target: &Target, proof: Proof) -> io::Result<Connection> {
         return Ok(Connection::Plain(tcp(target).await?));
     }
     let name = target.name.clone().ok_or_else(|| io::Error::other("no name is known that the server must prove"))?;
-    let config = match proof {
-        Proof::Anonymous(roots) => config(roots.borrow().clone(), None),
-        Proof::Certified(mut certified) => {
-            let certified = certified.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
-            config(certified.as_ref().map(|c| c.roots.clone()).unwrap_or_else(|| RootCertStore::empty().into()), certified)
-        }
-    };
-    let stream = tcp(target).await?;
+    let config = config(proof).await?;
+    secure(tcp(target).await?, name, config).await
+}
+
+async fn secure(stream: TcpStream, name: ServerName<'static>, config: ClientConfig) -> io::Result<Connection> {
     Ok(Connection::Tls(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)))
 }
 
@@ -114,27 +112,29 @@ async fn tcp(target: &Target) -> io::Result<TcpStream> {
 }
 
 /// TLS 1.3 only, no ALPN (the control plane's proxy takes HTTP/2 by its preface).
-fn config(roots: Arc<RootCertStore>, certified: Option<Arc<Certified>>) -> ClientConfig {
+async fn config(proof: Proof) -> io::Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has TLS 1.3")
-        .with_root_certificates(roots);
-    let mut config = match certified {
-        Some(certified) => builder.with_client_cert_resolver(Arc::new(Shown(
-            rustls::sign::CertifiedKey::new(certified.chain.clone(), certified.key.clone()).into(),
-        ))),
-        None => builder.with_no_client_auth(),
+        .expect("the provider has TLS 1.3");
+    let mut config = match proof {
+        Proof::Anonymous(roots) => builder.with_root_certificates(roots.borrow().clone()).with_no_client_auth(),
+        Proof::Certified(mut certified) => {
+            let certified = certified.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
+            let certified = certified.ok_or_else(|| io::Error::other("no certificate"))?;
+            let shown = CertifiedKey::new(certified.chain.clone(), certified.key.clone());
+            builder.with_root_certificates(certified.roots.clone()).with_client_cert_resolver(Arc::new(Shown(Arc::new(shown))))
+        }
     };
     // Connections are few and long; a ticket could outlive the anchors under which it was made.
     config.resumption = Resumption::disabled();
-    config
+    Ok(config)
 }
 
 #[derive(Debug)]
-struct Shown(Arc<rustls::sign::CertifiedKey>);
+struct Shown(Arc<CertifiedKey>);
 
 impl rustls::client::ResolvesClientCert for Shown {
-    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
+    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(self.0.clone())
     }
 
@@ -178,5 +178,87 @@ impl AsyncWrite for Connection {
             Connection::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Connection::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls::ServerConfig;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls_pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    type Ca = CertifiedIssuer<'static, KeyPair>;
+
+    fn ca() -> Ca {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn certified(ca: &Ca, name: &str) -> (Certified, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, ca).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.der().clone()).unwrap();
+        let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let certified = Certified {
+            chain: vec![certificate.der().clone()],
+            key: rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).unwrap(),
+            roots: roots.into(),
+            not_after: SystemTime::UNIX_EPOCH,
+        };
+        (certified, der)
+    }
+
+    /// Connects as `proof` to a server named `server`, expecting one named `expected`; how many certificates the server was shown.
+    async fn attempt(ca: &Ca, server: &str, expected: &str, proof: Proof) -> Result<usize, String> {
+        let (certified, key) = certified(ca, server);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(certified.roots, provider.clone()).allow_unauthenticated().build().unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_client_cert_verifier(clients)
+            .with_single_cert(certified.chain, key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target { addr: listener.local_addr().unwrap(), name: None, mark: None };
+        let accepting = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            TlsAcceptor::from(Arc::new(config)).accept(stream).await
+        };
+        let connecting = async {
+            let config = super::config(proof).await?;
+            secure(tcp(&target).await?, ServerName::try_from(expected.to_string()).unwrap(), config).await
+        };
+        let (accepted, connected) = tokio::join!(accepting, connecting);
+        connected.map_err(|error| error.to_string())?;
+        let accepted = accepted.map_err(|error| error.to_string())?;
+        assert_eq!(accepted.get_ref().1.alpn_protocol(), None);
+        Ok(accepted.get_ref().1.peer_certificates().map_or(0, <[_]>::len))
+    }
+
+    /// Requirement: the server must prove the expected name under the anchors; the certificate in force is shown, and none before
+    /// there is one.
+    #[tokio::test]
+    async fn both_sides_prove_themselves() {
+        let ca = ca();
+        let mine = certified(&ca, "web.default").0;
+        let (_hold, anchors) = watch::channel(mine.roots.clone());
+        let proof = Proof::Certified(watch::channel(Some(Arc::new(mine))).1);
+        assert_eq!(attempt(&ca, "policy.weft", "policy.weft", proof.clone()).await, Ok(1));
+        assert_eq!(attempt(&ca, "policy.weft", "policy.weft", Proof::Anonymous(anchors)).await, Ok(0));
+        let wrong_name = attempt(&ca, "web.other", "policy.weft", proof.clone()).await.unwrap_err();
+        assert!(wrong_name.contains("not valid for name"), "{wrong_name}");
+        let wrong_anchor = attempt(&self::ca(), "policy.weft", "policy.weft", proof).await.unwrap_err();
+        assert!(wrong_anchor.contains("certificate"), "{wrong_anchor}");
     }
 }

@@ -58,17 +58,22 @@ pub(crate) struct Renewal {
     status: Arc<Status>,
 }
 
+/// What the rest of the proxy sees of it.
+pub(crate) struct Seen {
+    /// `None` until the first certificate, and again if the last one ends unrenewed.
+    pub(crate) certified: watch::Receiver<Option<Arc<Certified>>>,
+    pub(crate) status: Arc<Status>,
+}
+
 impl Renewal {
-    /// Makes the key. The receiver holds `None` until the first certificate, and again if the last one ends unrenewed.
-    pub(crate) fn new(
-        config: Config,
-        anchors: watch::Receiver<Arc<RootCertStore>>,
-    ) -> Result<(Renewal, watch::Receiver<Option<Arc<Certified>>>, Arc<Status>), String> {
+    /// Makes the key; errors say why there can be none.
+    pub(crate) fn new(config: Config, anchors: watch::Receiver<Arc<RootCertStore>>) -> Result<(Renewal, Seen), String> {
         let name = ServerName::try_from(config.local_name.clone()).map_err(|error| format!("{}: {error}", config.local_name))?;
         let key = Key::generate(&config.local_name).map_err(|error| format!("no key can be made: {error}"))?;
         let (publish, certified) = watch::channel(None);
         let status = Arc::new(Status::default());
-        Ok((Renewal { config, name, key, anchors, publish, status: status.clone() }, certified, status))
+        let seen = Seen { certified, status: status.clone() };
+        Ok((Renewal { config, name, key, anchors, publish, status }, seen))
     }
 
     /// Asks the identity service behind `channel`, for ever.

@@ -57,7 +57,7 @@ async fn a_certificate_is_obtained_and_published() {
     let setting = setting();
     let ca = ca("anchor");
     let anchors = anchors::fixed(&ca.pem()).unwrap();
-    let (renewal, mut certified, status) = Renewal::new(setting.config.clone(), anchors).unwrap();
+    let (renewal, Seen { mut certified, status }) = Renewal::new(setting.config.clone(), anchors).unwrap();
     let asked = Mutex::new(0);
     let run = renewal.run_with(|request| {
         let mut asked = asked.lock().unwrap();
@@ -89,7 +89,7 @@ async fn a_certificate_is_obtained_and_published() {
 async fn renewal_reads_the_token_again() {
     let setting = setting();
     let ca = ca("anchor");
-    let (renewal, mut certified, _) = Renewal::new(setting.config.clone(), anchors::fixed(&ca.pem()).unwrap()).unwrap();
+    let (renewal, Seen { mut certified, .. }) = Renewal::new(setting.config.clone(), anchors::fixed(&ca.pem()).unwrap()).unwrap();
     let (tokens, mut asked) = mpsc::unbounded_channel();
     let run = renewal.run_with(|request| {
         tokens.send((request.token.clone(), request.certificate_signing_request.clone())).unwrap();
@@ -124,7 +124,7 @@ async fn renewal_reads_the_token_again() {
 async fn the_last_certificate_stays_to_its_end() {
     let setting = setting();
     let ca = ca("anchor");
-    let (renewal, mut certified, _) = Renewal::new(setting.config.clone(), anchors::fixed(&ca.pem()).unwrap()).unwrap();
+    let (renewal, Seen { mut certified, .. }) = Renewal::new(setting.config.clone(), anchors::fixed(&ca.pem()).unwrap()).unwrap();
     let asked = Mutex::new(0);
     let end = SystemTime::now() + Duration::from_millis(400);
     let run = renewal.run_with(|request| {
@@ -159,7 +159,7 @@ async fn new_anchors_are_published() {
     let path = setting.token.with_file_name("anchors.pem");
     std::fs::write(&path, old.pem()).unwrap();
     let (receiver, watched) = anchors::watched(&path).unwrap();
-    let (renewal, mut certified, _) = Renewal::new(setting.config.clone(), receiver.clone()).unwrap();
+    let (renewal, Seen { mut certified, .. }) = Renewal::new(setting.config.clone(), receiver.clone()).unwrap();
     let issuer = Mutex::new(&old);
     let run = renewal.run_with(|request| {
         let answer = certify(*issuer.lock().unwrap(), &request, Duration::from_secs(3600));
