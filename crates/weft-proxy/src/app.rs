@@ -68,7 +68,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
             let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker(parts));
             workers.push(thread.map_err(|error| format!("no thread for worker {number}: {error}"))?);
         }
-        listening.is_up();
+        listening.up();
         let (asked_to_stop, shutdown) = mpsc::channel(1);
         let admin = Admin {
             readiness,
@@ -176,7 +176,7 @@ impl Identity {
             chance,
             now: wall_clock,
         };
-        let (renewal, certified, status) = Renewal::new(config, anchors.clone())?;
+        let (renewal, identity::Seen { certified, status }) = Renewal::new(config, anchors.clone())?;
         Ok((Identity { renewal, anchors, watched, status }, certified))
     }
 
@@ -194,9 +194,8 @@ impl Identity {
 }
 
 fn view(settings: &Settings, certified: &watch::Receiver<Option<Arc<Certified>>>) -> (View, Driver) {
-    let to = |addr, name: &Option<_>| {
-        channel(Target { addr, name: name.clone(), mark: settings.mark }, Proof::Certified(certified.clone()))
-    };
+    let to =
+        |addr, name: &Option<_>| channel(Target { addr, name: name.clone(), mark: settings.mark }, Proof::Certified(certified.clone()));
     let asked = Asked {
         destination: to(settings.destination_addr, &settings.destination_name),
         policy: to(settings.policy_addr, &settings.policy_name),
@@ -226,7 +225,7 @@ fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, awaited:
                     if mesh.is_some()
                         && let Some(awaited) = awaited.take()
                     {
-                        awaited.is_up();
+                        awaited.up();
                     }
                     publish.send_replace(mesh.map(Arc::new));
                 }

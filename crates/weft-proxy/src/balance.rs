@@ -46,15 +46,7 @@ pub(crate) struct InFlight {
 
 impl Balancer {
     pub(crate) fn new(path: Arc<str>, published: Live<Option<Arc<Endpoints>>>, settings: PeakEwma, way: Way) -> Self {
-        Balancer {
-            path,
-            published,
-            way,
-            settings,
-            applied: RefCell::default(),
-            slots: RefCell::default(),
-            waiting: Cell::new(0),
-        }
+        Balancer { path, published, way, settings, applied: RefCell::default(), slots: RefCell::default(), waiting: Cell::new(0) }
     }
 
     /// Whether a request could be sent now.

@@ -13,7 +13,7 @@ use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::{policy, route};
 
 use crate::accept::Accepted;
-use crate::account::{Arrival, Direction, Record};
+use crate::account::{Arrival, Record};
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::KeepAlive;
 use crate::http::refuse::Asked;
@@ -118,7 +118,8 @@ fn trust_only_the_mesh(from: &Arrival, request: &mut Request<()>) -> Result<bool
 /// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.
 async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> Result<(), Refusal> {
     let Inbound { worker, from, port } = connection;
-    let permit = policy::stream(policy, &from.client, from.remote.ip()).inspect_err(|denied| worker.accounts.stream_denied(from, denied))?;
+    let permit =
+        policy::stream(policy, &from.client, from.remote.ip()).inspect_err(|denied| worker.accounts.stream_denied(from, denied))?;
     worker.accounts.stream_permitted(from, &permit);
     let application = Target::One(worker.application(from.target));
     let (upstream, _in_flight) = send::stream(worker, &application).await?;

@@ -129,7 +129,9 @@ fn detection(discovery: Option<&Discovery>, worker: &Worker) -> Option<Duration>
             OutboundProtocol::Opaque(_) | OutboundProtocol::Tls(_) => None,
             OutboundProtocol::Detect { timeout, .. } => Some(*timeout),
             // Declared, and told apart all the same: HTTP/1 may come to a port that was declared for gRPC.
-            OutboundProtocol::Http1(_) | OutboundProtocol::Http2(_) | OutboundProtocol::Grpc(_) => Some(worker.settings.outbound_detect_timeout),
+            OutboundProtocol::Http1(_) | OutboundProtocol::Http2(_) | OutboundProtocol::Grpc(_) => {
+                Some(worker.settings.outbound_detect_timeout)
+            }
         },
         Some(Discovery::Endpoint { opaque: true, .. }) => None,
         Some(Discovery::Endpoint { .. } | Discovery::Unknown) | None => Some(worker.settings.outbound_detect_timeout),

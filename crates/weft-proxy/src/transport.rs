@@ -43,7 +43,9 @@ pub(crate) async fn open(accepted: Accepted, worker: &Worker) -> Result<Arrived,
     let accepted = Accepted { stream, peer, original };
     let seen = seen.freeze();
     match hello {
-        Some(Hello::Sni(Some(name))) if name == worker.settings.identity_local_name.as_str() => terminate(accepted, seen, direct, worker).await,
+        Some(Hello::Sni(Some(name))) if name == worker.settings.identity_local_name.as_str() => {
+            terminate(accepted, seen, direct, worker).await
+        }
         _ if direct => Err(refused(Blame::Client, "a connection to the proxy's own port carries neither mesh TLS nor a transport header")),
         Some(Hello::Sni(sni)) => Ok(plain(accepted, seen, true, Some(sni.as_deref()), worker)),
         // Silent, or ended too early: nothing that is still to come will tell more.

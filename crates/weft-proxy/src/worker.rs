@@ -84,7 +84,8 @@ impl Worker {
 
     /// The balancer of a destination path, shared by all routes that lead there.
     pub(crate) fn balancer(&self, path: &Arc<str>, load: PeakEwma) -> Rc<Balancer> {
-        self.balancers.entry(path, clock::now(), || Balancer::new(path.clone(), Live::new(self.view.endpoints(path)), load, self.outbound_way()))
+        self.balancers
+            .entry(path, clock::now(), || Balancer::new(path.clone(), Live::new(self.view.endpoints(path)), load, self.outbound_way()))
     }
 
     /// The application at one of its addresses.
@@ -130,8 +131,11 @@ impl Worker {
 
     fn outbound_way(&self) -> Way {
         let s = &self.settings;
-        let options =
-            socket::Options { mark: s.mark, keepalive: Some(s.outbound_connect_keepalive), user_timeout: Some(s.outbound_connect_user_timeout) };
+        let options = socket::Options {
+            mark: s.mark,
+            keepalive: Some(s.outbound_connect_keepalive),
+            user_timeout: Some(s.outbound_connect_user_timeout),
+        };
         Way { direction: Direction::Outbound, options, timeout: s.outbound_connect_timeout, idle: s.outbound_pool_idle }
     }
 

@@ -8,16 +8,19 @@ use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::policy::Denied;
 use weft_core::route::Answer;
 
+use super::Sink;
 use super::exchange::{Done, Failed};
 use super::refuse::{self, Asked};
-use super::Sink;
 use crate::account::Record;
 
 /// Why a request goes to nobody.
 pub(crate) enum Stopped {
     Refused(Refusal),
     /// A filter answers in place of a backend.
-    Redirected { status: u16, location: HeaderValue },
+    Redirected {
+        status: u16,
+        location: HeaderValue,
+    },
 }
 
 impl From<Refusal> for Stopped {
