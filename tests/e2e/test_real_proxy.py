@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.mesh import Weft, until
 from tests.e2e.test_local import ASK, SERVER
+
 from weft.lib.errors import WeftError
 from weft.local.control import find_proxy
 
