@@ -121,6 +121,9 @@ class Running:
                 start(group, f"token {self.replica.key}", self.sidecar.token())
             if self.privileged_command:
                 start(group, f"app {self.replica.key}", self._keep_application())
+                # Its proxy asks it for a certificate first. Only polling tells when another process listens.
+                while not await self._http_ready(_CONTROL_PLANE_ADMIN, "/ready"):  # noqa: ASYNC110
+                    await asyncio.sleep(_PROXY_STARTING_PERIOD)
                 start(group, f"proxy {self.replica.key}", self._keep_proxy())
             else:
                 start(group, f"proxy {self.replica.key}", self._keep_proxy())

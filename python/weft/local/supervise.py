@@ -128,6 +128,15 @@ class Supervisor:
             key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
         }
 
+    async def restart(self, keys: Sequence[str]) -> None:
+        """Stop these replicas and start them again, one after the other; each is ready before the next one stops."""
+        for key in keys:
+            replica = self.running[key][0].replica
+            await self._stop([key])
+            self._start(key, replica)
+            while key in self.running and not self.running[key][0].ready:
+                await self.change.wait()
+
     def _workload_ready(self, namespace: str, workload: str) -> bool:
         keys = [
             key
@@ -142,7 +151,7 @@ class Supervisor:
         if any(replica.meshed for replica in new.replicas.values()):
             self._control.require()
             if _CONTROL not in self.running:
-                self._start(_CONTROL, objects.control_plane(), new)
+                self._start(_CONTROL, objects.control_plane())
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
             self._published.close(listen)
@@ -152,7 +161,7 @@ class Supervisor:
             while not self.running[_CONTROL][0].ready:
                 await self.change.wait()
         for key in (*change.start, *change.restart):
-            self._start(key, new.replicas[key], new)
+            self._start(key, new.replicas[key])
         for listen in change.open:
             workload, port = new.publish[listen]
             try:
@@ -160,7 +169,7 @@ class Supervisor:
             except OSError as problem:
                 _say(str(problem))
 
-    def _start(self, key: str, replica: Replica, of: Plan) -> None:
+    def _start(self, key: str, replica: Replica) -> None:
         self._numbers += 1
         running = Running(
             replica=replica,
