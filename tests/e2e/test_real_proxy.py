@@ -3,12 +3,8 @@
 import json
 from pathlib import Path
 
-import pytest
 from tests.e2e.mesh import Weft, until
 from tests.e2e.test_local import ASK, SERVER
-
-from weft.lib.errors import WeftError
-from weft.local.control import find_proxy
 
 MESH = """
 apiVersion: mesh.weft.dev/v1alpha1
@@ -29,10 +25,6 @@ spec: {command: [sleep, infinity]}
 
 def test_a_meshed_call_is_balanced_secured_and_measured(weft: Weft, tmp_path: Path) -> None:
     """Requirement: requests spread over the replicas by mTLS; `stat` and `edges` show rate, success and identities."""
-    try:
-        find_proxy()
-    except WeftError as problem:
-        pytest.skip(problem.reason)
     (tmp_path / "server.py").write_text(SERVER)
     (tmp_path / "ask.py").write_text(ASK)
     file = tmp_path / "mesh.yaml"
