@@ -120,7 +120,7 @@ pub(crate) async fn request(
         let connected = tokio::select! {
             biased;
             connected = connecting => connected,
-            why = sink.closed() => return Err(Failed::ClientGone { status: None, why }),
+            why = sink.closed() => return Err(Failed::ClientGone(why)),
         };
         let (chosen, upstream) = match connected {
             Ok(connected) => connected,
@@ -174,7 +174,7 @@ async fn attempt(
     if let Some(connection) = own {
         chosen.peer().give_back(connection);
     }
-    if matches!(ended, Err(Failed::Unanswered(_) | Failed::BrokenOff { .. })) {
+    if matches!(ended, Err(Failed::Unanswered(_) | Failed::BrokenOff(_))) {
         chosen.failed();
     }
     ended

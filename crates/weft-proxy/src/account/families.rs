@@ -31,8 +31,8 @@ families! {
     TCP_DENY "inbound_tcp_authz_deny_total" Kind::Counter, "Opaque connections that policy denied.";
     INBOUND_HTTP_ERRORS "inbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
     OUTBOUND_HTTP_ERRORS "outbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
-    INBOUND_TCP_ERRORS "inbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused.";
-    OUTBOUND_TCP_ERRORS "outbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused.";
+    INBOUND_TCP_ERRORS "inbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused, and opaque ones that broke off.";
+    OUTBOUND_TCP_ERRORS "outbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused, and opaque ones that broke off.";
 
     TCP_OPEN "tcp_open_total" Kind::Counter, "Connections opened.";
     TCP_OPEN_NOW "tcp_open_connections" Kind::Gauge, "Connections open now.";
