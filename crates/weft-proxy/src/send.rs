@@ -67,6 +67,12 @@ impl Chosen {
         }
     }
 
+    fn connected(&mut self) {
+        if let Chosen::Slot(_, flight) = self {
+            flight.connected();
+        }
+    }
+
     fn unreachable(&mut self, worker: &Worker) {
         if let Chosen::Slot(_, flight) = self {
             flight.unreachable(&worker.settings, worker.random());
@@ -110,7 +116,10 @@ pub(crate) async fn request(
             let mut chosen = target.choose(&tried, deadline, worker).await.map_err(|refusal| (None, refusal))?;
             let version = version_for(&chosen.peer().endpoint, &request);
             match chosen.peer().http(version, worker).await {
-                Ok(upstream) => Ok((chosen, upstream)),
+                Ok(upstream) => {
+                    chosen.connected();
+                    Ok((chosen, upstream))
+                }
                 Err(refusal) => {
                     chosen.unreachable(worker);
                     Err((Some(chosen.peer().endpoint.addr), refusal))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from weft.lib.tasks import start
-from weft.local import fabric, probes, zone
+from weft.local import fabric, host, probes, zone
 from weft.local.addresses import GATEWAY
 from weft.local.children import Child, Children
 from weft.local.launch import Launch
@@ -101,7 +101,8 @@ class Running:
         wanted = self.rules()
         if self.port is None or wanted == self._loaded_rules:
             return
-        code, printed = await self.around.children.run(["nft", "-f", "-"], network=self.port.network, text=wanted)
+        command = [host.find_program("nft") or "nft", "-f", "-"]
+        code, printed = await self.around.children.run(command, network=self.port.network, text=wanted)
         if code != 0:
             raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
         self._loaded_rules = wanted
