@@ -50,6 +50,13 @@ def fail(channel):
         return {"code": error.code().name, "details": error.details(), "trailers": dict(error.trailing_metadata())}
 
 
+def refused(channel):
+    try:
+        channel.unary_unary(SERVICE + "Unary")(b"", timeout=PATIENCE)
+    except grpc.RpcError as error:
+        return {"code": error.code().name}
+
+
 def cancel(channel):
     call = channel.unary_stream(SERVICE + "Wait")(b"", timeout=PATIENCE)
     first = next(call)
