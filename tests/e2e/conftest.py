@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.applications import Python
 from tests.e2e.mesh import Weft
 
 
@@ -24,3 +25,9 @@ def weft(tmp_path: Path) -> Iterator[Weft]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def python() -> Python:
+    """The interpreter that runs the test applications."""
+    return Python.find()
