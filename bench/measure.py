@@ -72,7 +72,9 @@ def _saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> d
     after = [processes.cpu_us(pid) for pid in pids]
     said = h2load.parse(printed)
     if said.failed or not said.requests:
-        raise RuntimeError(f"{peer.name}: {said.failed} of {said.requests} requests failed in {scenario.name}\n{printed}")
+        raise RuntimeError(
+            f"{peer.name}: {said.failed} of {said.requests} requests failed in {scenario.name}\n{printed}"
+        )
     with log.open() as lines:
         p50, p99 = h2load.latencies(lines)
     figures = {"requests_per_s": said.per_second, "p50_ms": p50, "p99_ms": p99}
