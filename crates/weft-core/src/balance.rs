@@ -5,7 +5,8 @@
 //!
 //! Two choices make it fair where the plain method is not (a client with one call at a time would follow the noise of its own
 //! measurements for seconds): latencies that differ less than twofold, or rest on few calls, are called equal, and then pending calls
-//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint.
+//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. Calls that waited side by
+//! side tell of one moment, not of a row.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ pub struct Load {
     updated: Instant,
     /// The last answers' times, in nanoseconds, newest first.
     recent: [f64; ROW - 1],
+    /// When the newest of them came first; answers to calls sent before belong to the same moment.
+    moment: Instant,
     samples: u32,
     pending: u32,
     /// The cost of a failure not yet answered by a success, and when it was laid on.
@@ -42,6 +45,7 @@ impl Load {
             latency,
             updated: now,
             recent: [0.0; ROW - 1],
+            moment: now,
             samples,
             pending: 0,
             penalty: None,
@@ -57,10 +61,18 @@ impl Load {
     pub fn finished(&mut self, now: Instant, rtt: Duration) {
         self.abandoned();
         self.penalty = None;
+        let sent_later = now.saturating_duration_since(self.moment) >= rtt;
         let rtt = rtt.as_nanos() as f64;
-        let peak = self.recent.iter().fold(rtt, |low, earlier| low.min(*earlier));
-        self.recent.rotate_right(1);
-        self.recent[0] = rtt;
+        let peak = if sent_later {
+            let peak = self.recent.iter().fold(rtt, |low, earlier| low.min(*earlier));
+            self.recent.rotate_right(1);
+            self.recent[0] = rtt;
+            self.moment = now;
+            peak
+        } else {
+            self.recent[0] = self.recent[0].min(rtt);
+            0.0
+        };
         let elapsed = now.saturating_duration_since(self.updated).as_nanos() as f64;
         // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds.
         let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / (f64::from(self.samples) + 1.0));
@@ -173,6 +185,8 @@ mod tests {
         loads: Vec<Load>,
         slower: Vec<f64>,
         dead: Vec<usize>,
+        /// Answers nothing before.
+        stalled: Option<(usize, Duration)>,
         start: Instant,
         now: Duration,
         calls: BinaryHeap<Reverse<(Duration, usize, Duration)>>,
@@ -184,7 +198,7 @@ mod tests {
             let start = Instant::now();
             let loads = (0..replicas).map(|_| Load::new(SETTINGS, [], start)).collect();
             let (slower, random) = (vec![1.0; replicas], Box::new(generator(seed)));
-            Client { loads, slower, dead: vec![], start, now: Duration::ZERO, calls: BinaryHeap::new(), random }
+            Client { loads, slower, dead: vec![], stalled: None, start, now: Duration::ZERO, calls: BinaryHeap::new(), random }
         }
 
         fn run(&mut self, concurrent: usize, calls: usize) -> Vec<usize> {
@@ -202,7 +216,8 @@ mod tests {
                 let outlier = if (self.random)().is_multiple_of(100) { 10.0 } else { 1.0 };
                 let dead = self.dead.contains(&picked);
                 let millis = if dead { 0.2 } else { (2.0 - 3.0 * uniform.ln()) * outlier * self.slower[picked] };
-                self.calls.push(Reverse((self.now + Duration::from_secs_f64(millis / 1e3), picked, self.now)));
+                let awake = self.stalled.filter(|(index, _)| *index == picked).map_or(self.now, |(_, until)| until.max(self.now));
+                self.calls.push(Reverse((awake + Duration::from_secs_f64(millis / 1e3), picked, self.now)));
             }
             while !self.calls.is_empty() {
                 self.finish();
@@ -218,6 +233,19 @@ mod tests {
             } else {
                 self.loads[index].finished(self.start + at, at - since);
             }
+        }
+    }
+
+    /// Requirement: a replica that stood still for a moment, with calls waiting in it, keeps its share: it answers all of them late at
+    /// once, and then as quickly as its siblings.
+    #[test]
+    fn a_stall_is_not_a_slow_replica() {
+        for seed in 1..=SEEDS {
+            let mut client = Client::new(3, seed);
+            client.run(8, 300);
+            client.stalled = Some((1, client.now + Duration::from_millis(100)));
+            let shares = percents(&client.run(8, 3000));
+            assert!(shares.iter().all(|share| (share - 33.3).abs() <= 5.0), "seed {seed}: {shares:?}");
         }
     }
 
