@@ -46,5 +46,3 @@ def calls(mesh: Mesh, python: Python, replica: str, target: str, concurrency: in
     """Call `target` so often over one connection."""
     said = mesh.exec(replica, *python.command("load.py", target, concurrency, number), stdin="")
     return Load(**json.loads(said.splitlines()[-1]))
-
-

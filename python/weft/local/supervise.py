@@ -143,6 +143,7 @@ class Supervisor:
             self._control.require()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane(), new)
+        await self._withdraw([*change.stop, *change.restart])
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
             self._published.close(listen)
@@ -185,6 +186,16 @@ class Supervisor:
                 if os.environ.get("WEFT_DEBUG"):
                     traceback.print_exception(problem)
             await asyncio.sleep(_RETRY)
+
+    async def _withdraw(self, keys: Sequence[str]) -> None:
+        """Let everyone know that these replicas go before they are told: a request sent meanwhile is still answered."""
+        leaving = [self.running[key][0] for key in keys if key in self.running]
+        known = any(each.ready for each in leaving)
+        for each in leaving:
+            each.leave()
+        if known:
+            await self._refresh()
+            await asyncio.sleep(_WITHDRAWAL)
 
     async def _stop(self, keys: Sequence[str]) -> None:
         stopped = [self.running.pop(key)[1] for key in keys if key in self.running]
@@ -314,6 +325,8 @@ def _own_proc() -> None:
 
 _CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
 _RETRY = 1.0
+_WITHDRAWAL = 1.0
+"""Seconds from the news that a replica goes to its end: time for the control plane and for every proxy to hear of it."""
 _PATIENCE = 5.0
 
 if __name__ == "__main__":
