@@ -14,7 +14,7 @@ from tests.e2e.mesh import Weft
 def weft(tmp_path: Path) -> Iterator[Weft]:
     """A mesh of its own for one test."""
     if shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-        pytest.skip("needs nft")
+        pytest.fail("nft is missing: install it with apt-get install nftables")
     for directory in (tmp_path, *tmp_path.parents):  # applications run as somebody else
         if directory.stat().st_uid == os.getuid() and directory != Path("/"):
             directory.chmod(directory.stat().st_mode | 0o055)

@@ -12,8 +12,9 @@ SECONDS = 10.0
 
 
 def survives(python: Python, seconds: float) -> None:
-    """Requirement: with the control plane killed again at each restart, no request fails, and replicas that are added
-    meanwhile are used after its return.
+    """Requirement: with the control plane killed again at each restart no request fails.
+
+    Replicas that are added after its return are used.
     """
 
     def documents(replicas: int) -> str:

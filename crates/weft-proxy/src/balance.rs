@@ -179,6 +179,12 @@ impl Slot {
 }
 
 impl InFlight {
+    /// There is a connection, and the request goes out now. The time that a handshake took says nothing about how fast the endpoint
+    /// answers, and one slow handshake would turn requests away from it long after.
+    pub(crate) fn connected(&mut self) {
+        self.since = clock::now();
+    }
+
     /// The head of the answer came.
     pub(crate) fn answered(&mut self) {
         if !std::mem::replace(&mut self.told, true) {

@@ -67,6 +67,12 @@ impl Chosen {
         }
     }
 
+    fn connected(&mut self) {
+        if let Chosen::Slot(_, flight) = self {
+            flight.connected();
+        }
+    }
+
     fn unreachable(&mut self, worker: &Worker) {
         if let Chosen::Slot(_, flight) = self {
             flight.unreachable(&worker.settings, worker.random());
@@ -110,7 +116,10 @@ pub(crate) async fn request(
             let mut chosen = target.choose(&tried, deadline, worker).await.map_err(|refusal| (None, refusal))?;
             let version = version_for(&chosen.peer().endpoint, &request);
             match chosen.peer().http(version, worker).await {
-                Ok(upstream) => Ok((chosen, upstream)),
+                Ok(upstream) => {
+                    chosen.connected();
+                    Ok((chosen, upstream))
+                }
                 Err(refusal) => {
                     chosen.unreachable(worker);
                     Err((Some(chosen.peer().endpoint.addr), refusal))
@@ -120,7 +129,7 @@ pub(crate) async fn request(
         let connected = tokio::select! {
             biased;
             connected = connecting => connected,
-            why = sink.closed() => return Err(Failed::ClientGone { status: None, why }),
+            why = sink.closed() => return Err(Failed::ClientGone(why)),
         };
         let (chosen, upstream) = match connected {
             Ok(connected) => connected,
@@ -174,7 +183,7 @@ async fn attempt(
     if let Some(connection) = own {
         chosen.peer().give_back(connection);
     }
-    if matches!(ended, Err(Failed::Unanswered(_) | Failed::BrokenOff { .. })) {
+    if matches!(ended, Err(Failed::Unanswered(_) | Failed::BrokenOff(_))) {
         chosen.failed();
     }
     ended

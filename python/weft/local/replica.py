@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from weft.lib.tasks import start
-from weft.local import fabric, probes, zone
+from weft.local import fabric, host, probes, zone
 from weft.local.addresses import GATEWAY
 from weft.local.children import Child, Children
 from weft.local.launch import Launch
@@ -103,7 +103,8 @@ class Running:
         wanted = self.rules()
         if self.port is None or wanted == self._loaded_rules:
             return
-        code, printed = await self.around.children.run(["nft", "-f", "-"], network=self.port.network, text=wanted)
+        command = [host.find_program("nft") or "nft", "-f", "-"]
+        code, printed = await self.around.children.run(command, network=self.port.network, text=wanted)
         if code != 0:
             raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
         self._loaded_rules = wanted
@@ -128,6 +129,9 @@ class Running:
                 start(group, f"token {self.replica.key}", self.sidecar.token())
             if self.privileged_command:
                 start(group, f"app {self.replica.key}", self._keep_application())
+                # Its proxy asks it for a certificate first. Only polling tells when another process listens.
+                while not await self._http_ready(_CONTROL_PLANE_ADMIN, "/ready"):  # noqa: ASYNC110
+                    await asyncio.sleep(_PROXY_STARTING_PERIOD)
                 start(group, f"proxy {self.replica.key}", self._keep_proxy())
             else:
                 start(group, f"proxy {self.replica.key}", self._keep_proxy())

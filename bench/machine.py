@@ -1,0 +1,48 @@
+"""What the figures were taken on: machine, kernel, versions, pinning, and how busy it was with other things."""
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from bench import peers, processes
+from weft.local import host
+
+
+def describe() -> dict[str, object]:
+    """The results file's first record."""
+    return {
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "kernel": platform.release(),
+            "load_before": round(os.getloadavg()[0], 2),
+        },
+        "versions": {
+            "haproxy": _version([peers.program("haproxy"), "-v"]),
+            "envoy": _version([peers.program("envoy"), "--version"]),
+            "nginx": _version([host.find_program("nginx"), "-v"]),
+            "h2load": _version([host.find_program("h2load"), "--version"]),
+            "python": platform.python_version(),
+        },
+        "pinning": {
+            "proxies": f"core {processes.PROXY_CORE} (both of a pair)",
+            "generator_backend_control_plane": f"core {processes.LOAD_CORE}",
+        },
+    }
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found.group(1) if found else platform.machine()
+
+
+def _version(command: list[str | None]) -> str:
+    """The first number with dots that a program prints about itself; empty when it is missing."""
+    words = [word for word in command if word is not None]
+    if len(words) != len(command):
+        return ""
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
+    return found.group(0) if found else ""

@@ -1,0 +1,95 @@
+"""Asks every scenario of every peer, interleaved: one repetition of all peers, then the next. Returns the records.
+
+CPU is the processes' own utime + stime over the window, divided by the requests of that window.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from bench import h2load, processes, waiting
+from bench.figures import Record, Samples
+from bench.mesh import Mesh
+from bench.peers import Peer
+from bench.scenario import Effort, Scenario
+
+_WARM_UP = 0.5
+
+
+def run(scenarios: Sequence[Scenario], peers: Sequence[Peer], mesh: Mesh, effort: Effort) -> list[Record]:
+    """All records. Peers are stopped at the end."""
+    samples = Samples()
+    try:
+        for scenario in scenarios:
+            for number in range(effort.runs):
+                _say(f"{scenario.name}: run {number + 1} of {effort.runs}")
+                for peer in peers:
+                    samples.add(scenario.name, peer.name, _ask(scenario, peer, mesh, effort))
+    finally:
+        for peer in peers:
+            peer.stop()
+    return samples.records()
+
+
+def _ask(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:
+    if scenario.kind == "idle":
+        return _idle(peer)
+    if scenario.kind == "start":
+        return _start(peer)
+    return _saturation(scenario, peer, mesh, effort)
+
+
+def _idle(peer: Peer) -> dict[str, float]:
+    """Memory of a pair that is ready and has served nothing."""
+    peer.restart()
+    sizes = [processes.rss_mb(pid) for pid in peer.pids()]
+    return {"rss_idle_mb": sum(sizes) / len(sizes)} if sizes else {}
+
+
+def _start(peer: Peer) -> dict[str, float]:
+    """From exec to ready, the slower side; then one request through a fresh pair that has served nothing."""
+    sides = peer.ready_ms()
+    peer.restart()
+    began = time.perf_counter()
+    host, port = peer.url("http1").split("/")[2].split(":")
+    if not waiting.answers(peer.network, host, int(port)):
+        raise RuntimeError(f"{peer.name}: the first request was not answered")
+    first = waiting.milliseconds(began)
+    return {"ready_ms": max(sides), "first_request_ms": first} if sides else {"first_request_ms": first}
+
+
+def _saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:
+    pids = peer.pids()
+    log = mesh.directory / "requests.log"
+    log.unlink(missing_ok=True)
+    payload = mesh.directory / "payload"
+    payload.write_bytes(b"\0\0\0\0\x5f" + b"x" * 95)  # a gRPC message of 100 bytes with its prefix
+    url = peer.url(scenario.protocol)
+    _generate(peer, h2load.command(scenario, url, _WARM_UP, payload, None))
+    before = [processes.cpu_us(pid) for pid in pids]
+    printed = _generate(peer, h2load.command(scenario, url, effort.seconds, payload, log))
+    after = [processes.cpu_us(pid) for pid in pids]
+    said = h2load.parse(printed)
+    if said.failed or not said.requests:
+        raise RuntimeError(
+            f"{peer.name}: {said.failed} of {said.requests} requests failed in {scenario.name}\n{printed}"
+        )
+    with log.open() as lines:
+        p50, p99 = h2load.latencies(lines)
+    figures = {"requests_per_s": said.per_second, "p50_ms": p50, "p99_ms": p99}
+    if pids:
+        used = sum(after) - sum(before)
+        figures["cpu_us_per_request"] = used / said.requests
+        figures["rss_loaded_mb"] = sum(processes.rss_mb(pid) for pid in pids) / len(pids)
+    return figures
+
+
+def _generate(peer: Peer, command: list[str]) -> str:
+    process = processes.spawn(command, peer.network, processes.LOAD_CORE, subprocess.PIPE)
+    printed, _ = process.communicate(timeout=waiting.PATIENCE)
+    return printed.decode(errors="replace")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"bench: {text}\n")

@@ -1,0 +1,190 @@
+"""The topology every peer is measured in: four workloads of a local mesh, each in a network namespace of its own.
+
+`client` and `backend` are meshed: their proxies are the measured Weft pair, beside the real control plane.
+`peer-client` and `peer-backend` are not: the bench runs a peer's outbound proxy in the one, its inbound in the other.
+Everything but measured proxies stays on the load core.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import processes, waiting
+from weft.lib.errors import WeftError
+from weft.local import client, host, namespaces
+from weft.local.state import find
+
+HTTP1_PORT = 8080
+GRPC_PORT = 8081
+BODY = "x" * 100
+MESH = f"bench-{os.getpid()}"
+
+
+class MeshError(Exception):
+    """The topology could not be raised; the message is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A running topology. Networks are file descriptors."""
+
+    directory: Path
+    client_network: int
+    backend_network: int
+    peer_client_network: int
+    peer_backend_network: int
+    service_address: str
+    """Of the meshed backend's Service: what the meshed client asks."""
+    peer_backend_address: str
+
+    @staticmethod
+    @contextmanager
+    def start(directory: Path) -> "Iterator[Mesh]":
+        """Raise the mesh; it is gone after the block."""
+        for role in ("backend", "peer-backend"):
+            (directory / f"{role}.d").mkdir()
+            (directory / f"{role}.d").chmod(0o777)
+            (directory / f"{role}.conf").write_text(_nginx(directory / f"{role}.d"))
+        file = directory / "mesh.json"
+        file.write_text("\n---\n".join(json.dumps(document) for document in _documents(directory)))
+        said = directory / "up.log"
+        with said.open("wb") as log:
+            process = processes.spawn(
+                [sys.executable, "-m", "weft", "up", "--mesh", MESH, str(file)],
+                os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
+                processes.LOAD_CORE,
+                log,
+            )
+            try:
+                _until_ready(process, said)
+                yield _found(directory)
+            finally:
+                process.terminate()
+                process.wait()
+
+    def proxy(self, workload: str) -> int:
+        """The process id of the proxy that is beside this workload at this moment. 0 when there is none."""
+        tokens = f"/{MESH}/tokens/default.{workload}-0"
+        for pid in processes.all_pids():
+            if processes.program(pid) != "weft-proxy":
+                continue
+            if processes.environment(pid).get("LINKERD2_PROXY_IDENTITY_TOKEN_FILE", "").endswith(tokens):
+                return pid
+        return 0
+
+    def redirect(self, ports: dict[tuple[str, int], int]) -> None:
+        """In the peers' client namespace: (address, port) -> port of a local proxy, as the mesh does for its own."""
+        rules = [
+            f"    ip daddr {address} tcp dport {port} redirect to :{target}"
+            for (address, port), target in ports.items()
+        ]
+        table = [
+            "table ip bench {",
+            "  chain output {",
+            "    type nat hook output priority -90; policy accept;",
+            *rules,
+            "  }",
+            "}",
+        ]
+        with namespaces.inside(self.peer_client_network):
+            subprocess.run(
+                [host.find_program("nft") or "nft", "-f", "-"], input="\n".join(table) + "\n", text=True, check=True
+            )
+
+
+def _until_ready(process: subprocess.Popen[bytes], said: Path) -> None:
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise MeshError(f"the mesh did not start:\n{said.read_text(errors='replace')}")
+        try:
+            return bool(client.ask(MESH, {"do": "ps"}).get("ready"))
+        except WeftError:
+            return False
+
+    try:
+        waiting.until(ready, "the mesh")
+    except TimeoutError as problem:
+        raise MeshError(f"{problem}\n{said.read_text(errors='replace')}") from problem
+
+
+def _found(directory: Path) -> Mesh:
+    addresses = {str(row["name"]): str(row["address"]) for row in client.rows(MESH, {"do": "ps"})}
+    return Mesh(
+        directory=directory,
+        client_network=_network(directory, "client"),
+        backend_network=_network(directory, "backend"),
+        peer_client_network=_network(directory, "peer-client"),
+        peer_backend_network=_network(directory, "peer-backend"),
+        service_address=_service_address(),
+        peer_backend_address=addresses["peer-backend-0"],
+    )
+
+
+def _service_address() -> str:
+    for file in find(MESH).objects.glob("*.json"):
+        document = json.loads(file.read_text())
+        if document["kind"] == "Service" and document["metadata"]["name"] == "backend":
+            return str(document["spec"]["clusterIP"])
+    raise MeshError("the mesh has no Service for its backend")
+
+
+def _network(directory: Path, role: str) -> int:
+    """The network namespace of an application: nginx shows its configuration's path, the others a variable."""
+    for pid in processes.all_pids():
+        try:
+            shown = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        named = f"{directory}/{role}.conf".encode() in shown and processes.program(pid) == "nginx"
+        if named or processes.environment(pid).get("WEFT_BENCH_ROLE") == f"{directory}/{role}":
+            return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    raise MeshError(f"the workload {role} does not run")
+
+
+def _documents(directory: Path) -> Iterator[dict[str, object]]:
+    nginx = host.find_program("nginx")
+    if nginx is None:
+        raise MeshError("nginx is missing: it is the backend of every scenario")
+    for prefix in ("", "peer-"):
+        annotations = {"linkerd.io/inject": "disabled"} if prefix else {}
+        backend: dict[str, object] = {
+            "command": [nginx, "-e", "stderr", "-c", f"{directory}/{prefix}backend.conf"],
+            "ports": [{"name": "http", "port": HTTP1_PORT}, {"name": "grpc", "port": GRPC_PORT}],
+            "readiness": {"tcpSocket": {"port": HTTP1_PORT}},
+        }
+        waiter: dict[str, object] = {
+            "command": ["sleep", "infinity"],
+            "env": {"WEFT_BENCH_ROLE": f"{directory}/{prefix}client"},
+        }
+        for name, spec in ((f"{prefix}backend", backend), (f"{prefix}client", waiter)):
+            yield {
+                "apiVersion": "mesh.weft.dev/v1alpha1",
+                "kind": "Workload",
+                "metadata": {"name": name, "annotations": annotations},
+                "spec": spec,
+            }
+
+
+def _nginx(directory: Path) -> str:
+    """One worker, no log, no limit on a connection's requests; HTTP/1.1 on one port, gRPC's HTTP/2 on another."""
+    temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in _TEMPORARY)
+    return f"""
+worker_processes 1; daemon off; pid {directory}/pid; error_log stderr error;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; {temporary}
+  server {{ listen {HTTP1_PORT}; default_type text/plain; location / {{ return 200 "{BODY}"; }} }}
+  server {{
+    listen {GRPC_PORT} http2; http2_max_concurrent_streams 1024; default_type application/grpc;
+    location / {{ add_trailer grpc-status 0; return 200 "{BODY}"; }}
+  }}
+}}
+"""
+
+
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

@@ -1,0 +1,59 @@
+"""Shows the records: a table in the terminal, with ratios to Envoy's and HAProxy's figures, and the results file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Record
+
+
+def write(path: Path, described: Mapping[str, object], records: Sequence[Record]) -> None:
+    """A JSON list: what was measured on, then one record for each scenario, peer and metric."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(each) for each in (described, *(asdict(record) for record in records))]
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def show(described: Mapping[str, object], records: Sequence[Record], console: Console | None = None) -> None:
+    """Print everything."""
+    out = console or Console(width=None)
+    for title, value in described.items():
+        pairs = value.items() if isinstance(value, Mapping) else ()
+        out.print(f"[bold]{title}[/bold]  " + ", ".join(f"{name} {each}" for name, each in pairs if each != ""))
+    for scenario in dict.fromkeys(record.scenario for record in records):
+        of_scenario = [record for record in records if record.scenario == scenario]
+        table = Table(title=scenario, title_justify="left", title_style="bold")
+        for heading in ("metric", "unit", "peer", "median", "low - high", "/ envoy", "/ haproxy"):
+            table.add_column(heading, justify="left" if heading in ("metric", "unit", "peer") else "right")
+        for metric in dict.fromkeys(record.metric for record in of_scenario):
+            rows = [record for record in of_scenario if record.metric == metric]
+            for first, record in enumerate(rows):
+                table.add_row(
+                    metric if first == 0 else "",
+                    record.unit if first == 0 else "",
+                    record.peer,
+                    number(record.median),
+                    f"{number(record.low)} - {number(record.high)}",
+                    ratio(record, rows, "envoy"),
+                    ratio(record, rows, "haproxy"),
+                    style="bold" if record.peer == "weft" else "",
+                    end_section=record is rows[-1],
+                )
+        out.print(table)
+
+
+def number(value: float) -> str:
+    """Three figures that count."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def ratio(record: Record, rows: Sequence[Record], peer: str) -> str:
+    """This median over the peer's; empty without that peer or for the peer itself."""
+    other = next((row.median for row in rows if row.peer == peer and row is not record), 0.0)
+    return f"{record.median / other:.2f}" if other else ""

@@ -1,0 +1,57 @@
+"""Waiting for what other processes do: asks often, gives up loudly. Times what it waited for."""
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+
+from weft.local import namespaces
+
+PATIENCE = 60.0
+
+
+def until(condition: Callable[[], bool], what: str, pause: float = 0.02) -> None:
+    """Return as soon as the condition holds. Raises TimeoutError after a minute."""
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"{what}: not after {PATIENCE:g} s")
+        time.sleep(pause)
+
+
+def listening(network: int, host: str, port: int) -> bool:
+    """Whether a connection is accepted there."""
+    try:
+        _connect(network, host, port).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(network: int, host: str, port: int, path: str = "/") -> bool:
+    """Whether a GET is answered with 200."""
+    try:
+        with _connect(network, host, port) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return answer.status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def milliseconds(since: float) -> float:
+    """Time that has passed since a `time.perf_counter()`."""
+    return (time.perf_counter() - since) * 1000
+
+
+def _connect(network: int, host: str, port: int) -> socket.socket:
+    with namespaces.inside(network):
+        connection = socket.socket()
+    connection.settimeout(5)
+    try:
+        connection.connect((host, port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
