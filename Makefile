@@ -33,6 +33,10 @@ test: .venv/.programs ## Run every test: Rust, then Python (unit, property, end 
 	cargo test --workspace --locked
 	.venv/bin/pytest
 
+.PHONY: soak
+soak: .venv/.programs ## Run the tests that take minutes.
+	.venv/bin/pytest tests/soak
+
 .PHONY: check
 check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 

@@ -53,8 +53,9 @@ def test_a_bad_edit_changes_nothing(mesh: Mesh, python: Python, documents: str) 
 
 
 def test_nothing_is_left_of_a_killed_mesh(mesh: Mesh, documents: str) -> None:
-    """Requirement: kill -9 of `weft up` takes proxies, control plane and applications with it; what lies about on disk
-    is removed by the next command, and the mesh can be started again under its name.
+    """Requirement: kill -9 of `weft up` takes every process with it; the next command removes the stale files.
+
+    Then the mesh can be started again under its name.
     """
     assert mesh.supervisor
     mine = mesh.processes()

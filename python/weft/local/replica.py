@@ -66,6 +66,8 @@ class Running:
     application: Process | None = None
     proxy: Process | None = None
     logs: dict[str, Log] = field(default_factory=dict)
+    leaving: bool = False
+    """About to be stopped: it still answers, and nobody should begin to ask it anything."""
     _loaded_rules: str = ""
     _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _application_stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,6 +108,11 @@ class Running:
         if code != 0:
             raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
         self._loaded_rules = wanted
+
+    def leave(self) -> None:
+        """Be not ready from now on, whatever the probe finds."""
+        self.leaving = True
+        self._say(False, "leaving")
 
     def execute(
         self, command: tuple[str, ...], stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]
@@ -223,6 +230,8 @@ class Running:
             child.signal(9)
 
     def _say(self, ready: bool, reason: str) -> None:
+        if self.leaving:
+            ready, reason = False, "leaving"
         changed = ready != self.ready
         self.ready, self.reason = ready, reason
         if changed:

@@ -132,6 +132,7 @@ class Supervisor:
         """Stop these replicas and start them again, one after the other; each is ready before the next one stops."""
         for key in keys:
             replica = self.running[key][0].replica
+            await self._withdraw([key])
             await self._stop([key])
             self._start(key, replica)
             while key in self.running and not self.running[key][0].ready:
@@ -152,6 +153,7 @@ class Supervisor:
             self._control.require()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane())
+        await self._withdraw([*change.stop, *change.restart])
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
             self._published.close(listen)
@@ -194,6 +196,16 @@ class Supervisor:
                 if os.environ.get("WEFT_DEBUG"):
                     traceback.print_exception(problem)
             await asyncio.sleep(_RETRY)
+
+    async def _withdraw(self, keys: Sequence[str]) -> None:
+        """Let everyone know that these replicas go before they are told: a request sent meanwhile is still answered."""
+        leaving = [self.running[key][0] for key in keys if key in self.running]
+        known = any(each.ready for each in leaving)
+        for each in leaving:
+            each.leave()
+        if known:
+            await self._refresh()
+            await asyncio.sleep(_WITHDRAWAL)
 
     async def _stop(self, keys: Sequence[str]) -> None:
         stopped = [self.running.pop(key)[1] for key in keys if key in self.running]
@@ -323,6 +335,8 @@ def _own_proc() -> None:
 
 _CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
 _RETRY = 1.0
+_WITHDRAWAL = 1.0
+"""Seconds from the news that a replica goes to its end: time for the control plane and all proxies to hear of it."""
 _PATIENCE = 5.0
 
 if __name__ == "__main__":
