@@ -66,7 +66,7 @@ fn an_applications_reset_reaches_the_client_with_its_code() {
         .await;
         let (_, mut pending) = ask(&connection, Request::get("http://api/before"), true).await;
         assert!(matches!(answer(&mut pending).await, Err(Broken::Reset(Reason::INTERNAL_ERROR))));
-        assert!(ended.recv().await.expect("ended").expect_err("failed").starts_with("broken off None"));
+        assert!(ended.recv().await.expect("ended").expect_err("failed").starts_with("broken off"));
         let (_, mut pending) = ask(&connection, Request::get("http://api/inside"), true).await;
         let broken = match answer(&mut pending).await {
             Ok((_, mut body)) => read(&mut body).await.map(|_| ()),
