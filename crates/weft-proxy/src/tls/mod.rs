@@ -163,4 +163,4 @@ pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
