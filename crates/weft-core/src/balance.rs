@@ -8,6 +8,7 @@
 //! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. Calls that waited side by
 //! side tell of one moment, not of a row.
 
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use crate::model::PeakEwma;
@@ -128,7 +129,10 @@ impl Load {
 }
 
 /// Picks one of `ready`, an index that `load` understands. None when nothing is ready. `random` is asked two or three times.
-pub fn pick<'a>(load: impl Fn(usize) -> &'a Load, ready: &[usize], now: Instant, random: &mut impl FnMut() -> u32) -> Option<usize> {
+pub fn pick<L>(load: impl Fn(usize) -> L, ready: &[usize], now: Instant, random: &mut impl FnMut() -> u32) -> Option<usize>
+where
+    L: Deref<Target = Load>,
+{
     let mut below = |n: usize| ((u64::from(random()) * n as u64) >> 32) as usize;
     let (first, second) = match ready {
         [] => return None,
@@ -140,7 +144,7 @@ pub fn pick<'a>(load: impl Fn(usize) -> &'a Load, ready: &[usize], now: Instant,
         }
     };
     let (a, b) = (load(first), load(second));
-    let order = if a.is_near(b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
+    let order = if a.is_near(&b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
     // The two come in random order: a tie needs no third throw.
     Some(if order.is_le() { first } else { second })
 }
