@@ -96,7 +96,12 @@ impl Balancer {
         }
         let slots = self.slots.borrow();
         let loads: Vec<_> = slots.iter().map(|slot| slot.load.borrow()).collect();
-        pick(|index| &loads[index], &ready, now, random).map(|index| slots[index].clone())
+        let slot = slots[pick(|index| &loads[index], &ready, now, random)?].clone();
+        // After a pause one request finds out whether the endpoint is back; meanwhile others go where they are sure of a connection.
+        if slot.not_before.get().is_some() && ready.len() > 1 {
+            slot.not_before.set(Some(now + self.way.timeout));
+        }
+        Some(slot)
     }
 
     fn ready(&self, now: Instant, tried: &[SocketAddr]) -> Vec<usize> {
@@ -201,9 +206,8 @@ impl InFlight {
         }
     }
 
-    /// No connection could be opened.
+    /// No connection could be opened. The pause alone keeps requests away: a penalty would outlast it when the endpoint is back.
     pub(crate) fn unreachable(&mut self, settings: &Settings, random: u32) {
-        self.failed();
         self.slot.back_off(settings, random);
     }
 }
