@@ -108,15 +108,12 @@ impl Load {
 
     /// Fades while nothing is measured, so that a slow endpoint is asked again.
     fn latency_at(&self, now: Instant) -> f64 {
-        self.latency * self.faded(self.updated, now)
+        self.latency * faded(self.updated, now, self.decay)
     }
 
+    /// Fades much faster than a latency: nothing else ends the penalty of an endpoint that nobody asks any more.
     fn penalty_at(&self, now: Instant) -> f64 {
-        self.penalty.map_or(0.0, |(penalty, since)| penalty * self.faded(since, now))
-    }
-
-    fn faded(&self, since: Instant, now: Instant) -> f64 {
-        (-(now.saturating_duration_since(since).as_nanos() as f64) / self.decay).exp()
+        self.penalty.map_or(0.0, |(penalty, since)| penalty * faded(since, now, PENALTY_DECAY))
     }
 
     /// Whether the difference to another endpoint is too small, or known too little, to act on.
@@ -149,8 +146,15 @@ where
     Some(if order.is_le() { first } else { second })
 }
 
-/// What a failed connect costs: well above any latency that is worth waiting for.
+/// What is left at `now` of something that was whole at `since`; `decay` in nanoseconds.
+fn faded(since: Instant, now: Instant, decay: f64) -> f64 {
+    (-(now.saturating_duration_since(since).as_nanos() as f64) / decay).exp()
+}
+
+/// What a failure costs: well above any latency that is worth waiting for.
 pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
+/// Nanoseconds. After a failure an endpoint whose siblings answer in milliseconds is left alone for some seconds.
+const PENALTY_DECAY: f64 = 1e9;
 /// Latencies within this factor are called equal.
 const NEAR: f64 = 2.0;
 /// Calls after which a latency is believed.
@@ -311,7 +315,8 @@ mod tests {
         load.started();
         load.failed(start, FAILURE_PENALTY);
         assert!(load.cost(start) >= 5e9);
-        assert!(load.cost(start + Duration::from_secs(60)) < 2e7);
+        assert!(load.cost(start + Duration::from_secs(3)) > 1e8);
+        assert!(load.cost(start + Duration::from_secs(10)) < 2e7);
         load.started();
         load.finished(start + Duration::from_secs(1), Duration::from_millis(3));
         assert!(load.cost(start + Duration::from_secs(1)) < 4e6);

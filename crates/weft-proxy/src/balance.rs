@@ -77,7 +77,12 @@ impl Balancer {
         deadline: Instant,
         random: &mut impl FnMut() -> u32,
     ) -> Result<Rc<Slot>, Refusal> {
+        self.apply();
+        if let Some(slot) = self.choose(clock::now(), tried, random) {
+            return Ok(slot);
+        }
         loop {
+            // Watched before looked at, so that a set published in between is not missed.
             let changed = self.published.changed();
             self.apply();
             let now = clock::now();
@@ -118,7 +123,12 @@ impl Balancer {
                 break;
             }
         }
-        pick(|index| slots[index].load.borrow(), &ready, now, random).map(|index| slots[index].clone())
+        let slot = slots[pick(|index| slots[index].load.borrow(), &ready, now, random)?].clone();
+        // After a pause one request finds out whether the endpoint is back; meanwhile others go where they are sure of a connection.
+        if slot.not_before.get().is_some() && ready.len() > 1 {
+            slot.not_before.set(Some(now + self.way.timeout));
+        }
+        Some(slot)
     }
 
     fn next_retry(&self) -> Option<Instant> {
@@ -225,9 +235,8 @@ impl InFlight {
         }
     }
 
-    /// No connection could be opened.
+    /// No connection could be opened. The pause alone keeps requests away: a penalty would outlast it when the endpoint is back.
     pub(crate) fn unreachable(&mut self, settings: &Settings, random: u32) {
-        self.failed();
         self.slot.back_off(settings, random);
     }
 }
