@@ -1,8 +1,10 @@
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use weft_core::model::{Authentication, Authorization, InboundPolicy, InboundProtocol, Network, Resource, ServerIdentity};
-use weft_core::outcome::{Blame, Retry, Stage};
+use weft_core::outcome::{Blame, Cause, Retry, Stage};
 use weft_core::policy;
 
 use super::*;
