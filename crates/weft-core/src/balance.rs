@@ -74,9 +74,13 @@ impl Load {
             self.recent[0] = self.recent[0].min(rtt);
             0.0
         };
+        if !sent_later && self.samples < TRUSTED {
+            return;
+        }
         let elapsed = now.saturating_duration_since(self.updated).as_nanos() as f64;
-        // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds.
-        let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / (f64::from(self.samples) + 1.0));
+        // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds. The very first
+        // stands only until the second: it met an endpoint that had everything to load.
+        let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / f64::from(self.samples.max(1)));
         // One answer out of line moves the average a little; `peak` is what moves it at once.
         let rtt = if self.samples == 0 { rtt } else { rtt.min(OUTLIER * self.latency) };
         self.latency = (self.latency + (rtt - self.latency) * weight).max(peak);
@@ -120,8 +124,8 @@ impl Load {
     fn is_near(&self, other: &Load, now: Instant) -> bool {
         let (a, b) = (self.penalty_at(now), other.penalty_at(now));
         let (a, b) = (self.latency_at(now).max(a), other.latency_at(now).max(b));
-        let known = |load: &Load| load.samples >= TRUSTED || load.penalty.is_some();
-        !known(self) || !known(other) || a.max(b) <= NEAR * a.min(b)
+        let known = self.samples.min(other.samples) >= TRUSTED || self.penalty.is_some() || other.penalty.is_some();
+        !known || a.max(b) <= NEAR * a.min(b)
     }
 }
 
@@ -252,6 +256,17 @@ mod tests {
             let mut client = Client::new(3, seed);
             client.run(8, 300);
             client.stalled = Some((1, client.now + Duration::from_millis(100)));
+            let shares = percents(&client.run(8, 3000));
+            assert!(shares.iter().all(|share| (share - 33.3).abs() <= 5.0), "seed {seed}: {shares:?}");
+        }
+    }
+
+    /// Requirement: a replica whose first answers are late, because it had everything to load, keeps its share.
+    #[test]
+    fn a_cold_start_is_not_a_slow_replica() {
+        for seed in 1..=SEEDS {
+            let mut client = Client::new(3, seed);
+            client.stalled = Some((1, Duration::from_millis(100)));
             let shares = percents(&client.run(8, 3000));
             assert!(shares.iter().all(|share| (share - 33.3).abs() <= 5.0), "seed {seed}: {shares:?}");
         }
