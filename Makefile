@@ -33,6 +33,10 @@ test: .venv/.programs ## Run every test: Rust, then Python (unit, property, end 
 	cargo test --workspace --locked
 	.venv/bin/pytest
 
+.PHONY: soak
+soak: .venv/.programs ## Run the tests that take minutes.
+	.venv/bin/pytest tests/soak
+
 .PHONY: bench
 bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, QUICK=1); as root, some minutes.
 	@scripts/bench-peers "$(CACHE)/tools"

@@ -87,7 +87,11 @@ def _service(app: str, ip: str) -> dict[str, object]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": app, "namespace": "default"},
-        "spec": {"clusterIP": ip, "selector": {"app": app}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+        "spec": {
+            "clusterIP": ip,
+            "selector": {"app": app},
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+        },
     }
 
 

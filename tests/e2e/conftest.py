@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.applications import Python
 from tests.e2e.mesh import Weft
 
 
@@ -13,7 +14,7 @@ from tests.e2e.mesh import Weft
 def weft(tmp_path: Path) -> Iterator[Weft]:
     """A mesh of its own for one test."""
     if shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-        pytest.skip("needs nft")
+        pytest.fail("nft is missing: install it with apt-get install nftables")
     for directory in (tmp_path, *tmp_path.parents):  # applications run as somebody else
         if directory.stat().st_uid == os.getuid() and directory != Path("/"):
             directory.chmod(directory.stat().st_mode | 0o055)
@@ -24,3 +25,9 @@ def weft(tmp_path: Path) -> Iterator[Weft]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def python() -> Python:
+    """The interpreter that runs the test applications."""
+    return Python.find()

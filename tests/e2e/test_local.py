@@ -108,6 +108,16 @@ def test_what_dies_is_started_again(weft: Weft, mesh_file: Path) -> None:
     until(lambda: any(row["restarts"] and row["ready"] for row in weft.replicas()))
 
 
+def test_a_restart_replaces_every_replica_of_a_workload(weft: Weft, mesh_file: Path) -> None:
+    """Requirement: `weft restart NAME` restarts its replicas and nothing else, and they are ready afterwards."""
+    weft.up(mesh_file)
+    before = {row["name"]: row["pid"] for row in weft.replicas()}
+    assert weft.run("restart", "web").stdout.split()[::2] == ["default/web-0", "default/web-1", "default/web-2"]
+    after = {row["name"]: row["pid"] for row in weft.replicas() if row["ready"]}
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] == after[name]} == {"client-0"}
+
+
 def test_nothing_is_left_after_kill_9(weft: Weft, mesh_file: Path) -> None:
     """Requirement: when the outer process is killed, the kernel takes all processes and namespaces with it."""
     process = weft.up(mesh_file)

@@ -5,8 +5,10 @@
 //!
 //! Two choices make it fair where the plain method is not (a client with one call at a time would follow the noise of its own
 //! measurements for seconds): latencies that differ less than twofold, or rest on few calls, are called equal, and then pending calls
-//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint.
+//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. Calls that waited side by
+//! side tell of one moment, not of a row.
 
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use crate::model::PeakEwma;
@@ -20,6 +22,8 @@ pub struct Load {
     updated: Instant,
     /// The last answers' times, in nanoseconds, newest first.
     recent: [f64; ROW - 1],
+    /// When the newest of them came first; answers to calls sent before belong to the same moment.
+    moment: Instant,
     samples: u32,
     pending: u32,
     /// The cost of a failure not yet answered by a success, and when it was laid on.
@@ -42,6 +46,7 @@ impl Load {
             latency,
             updated: now,
             recent: [0.0; ROW - 1],
+            moment: now,
             samples,
             pending: 0,
             penalty: None,
@@ -57,10 +62,18 @@ impl Load {
     pub fn finished(&mut self, now: Instant, rtt: Duration) {
         self.abandoned();
         self.penalty = None;
+        let sent_later = now.saturating_duration_since(self.moment) >= rtt;
         let rtt = rtt.as_nanos() as f64;
-        let peak = self.recent.iter().fold(rtt, |low, earlier| low.min(*earlier));
-        self.recent.rotate_right(1);
-        self.recent[0] = rtt;
+        let peak = if sent_later {
+            let peak = self.recent.iter().fold(rtt, |low, earlier| low.min(*earlier));
+            self.recent.rotate_right(1);
+            self.recent[0] = rtt;
+            self.moment = now;
+            peak
+        } else {
+            self.recent[0] = self.recent[0].min(rtt);
+            0.0
+        };
         let elapsed = now.saturating_duration_since(self.updated).as_nanos() as f64;
         // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds.
         let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / (f64::from(self.samples) + 1.0));
@@ -95,15 +108,12 @@ impl Load {
 
     /// Fades while nothing is measured, so that a slow endpoint is asked again.
     fn latency_at(&self, now: Instant) -> f64 {
-        self.latency * self.faded(self.updated, now)
+        self.latency * faded(self.updated, now, self.decay)
     }
 
+    /// Fades much faster than a latency: nothing else ends the penalty of an endpoint that nobody asks any more.
     fn penalty_at(&self, now: Instant) -> f64 {
-        self.penalty.map_or(0.0, |(penalty, since)| penalty * self.faded(since, now))
-    }
-
-    fn faded(&self, since: Instant, now: Instant) -> f64 {
-        (-(now.saturating_duration_since(since).as_nanos() as f64) / self.decay).exp()
+        self.penalty.map_or(0.0, |(penalty, since)| penalty * faded(since, now, PENALTY_DECAY))
     }
 
     /// Whether the difference to another endpoint is too small, or known too little, to act on.
@@ -116,7 +126,10 @@ impl Load {
 }
 
 /// Picks one of `ready`, an index that `load` understands. None when nothing is ready. `random` is asked two or three times.
-pub fn pick<'a>(load: impl Fn(usize) -> &'a Load, ready: &[usize], now: Instant, random: &mut impl FnMut() -> u32) -> Option<usize> {
+pub fn pick<L>(load: impl Fn(usize) -> L, ready: &[usize], now: Instant, random: &mut impl FnMut() -> u32) -> Option<usize>
+where
+    L: Deref<Target = Load>,
+{
     let mut below = |n: usize| ((u64::from(random()) * n as u64) >> 32) as usize;
     let (first, second) = match ready {
         [] => return None,
@@ -128,13 +141,20 @@ pub fn pick<'a>(load: impl Fn(usize) -> &'a Load, ready: &[usize], now: Instant,
         }
     };
     let (a, b) = (load(first), load(second));
-    let order = if a.is_near(b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
+    let order = if a.is_near(&b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
     // The two come in random order: a tie needs no third throw.
     Some(if order.is_le() { first } else { second })
 }
 
-/// What a failed connect costs: well above any latency that is worth waiting for.
+/// What is left at `now` of something that was whole at `since`; `decay` in nanoseconds.
+fn faded(since: Instant, now: Instant, decay: f64) -> f64 {
+    (-(now.saturating_duration_since(since).as_nanos() as f64) / decay).exp()
+}
+
+/// What a failure costs: well above any latency that is worth waiting for.
 pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
+/// Nanoseconds. After a failure an endpoint whose siblings answer in milliseconds is left alone for some seconds.
+const PENALTY_DECAY: f64 = 1e9;
 /// Latencies within this factor are called equal.
 const NEAR: f64 = 2.0;
 /// Calls after which a latency is believed.
@@ -173,6 +193,8 @@ mod tests {
         loads: Vec<Load>,
         slower: Vec<f64>,
         dead: Vec<usize>,
+        /// Answers nothing before.
+        stalled: Option<(usize, Duration)>,
         start: Instant,
         now: Duration,
         calls: BinaryHeap<Reverse<(Duration, usize, Duration)>>,
@@ -184,7 +206,7 @@ mod tests {
             let start = Instant::now();
             let loads = (0..replicas).map(|_| Load::new(SETTINGS, [], start)).collect();
             let (slower, random) = (vec![1.0; replicas], Box::new(generator(seed)));
-            Client { loads, slower, dead: vec![], start, now: Duration::ZERO, calls: BinaryHeap::new(), random }
+            Client { loads, slower, dead: vec![], stalled: None, start, now: Duration::ZERO, calls: BinaryHeap::new(), random }
         }
 
         fn run(&mut self, concurrent: usize, calls: usize) -> Vec<usize> {
@@ -202,7 +224,8 @@ mod tests {
                 let outlier = if (self.random)().is_multiple_of(100) { 10.0 } else { 1.0 };
                 let dead = self.dead.contains(&picked);
                 let millis = if dead { 0.2 } else { (2.0 - 3.0 * uniform.ln()) * outlier * self.slower[picked] };
-                self.calls.push(Reverse((self.now + Duration::from_secs_f64(millis / 1e3), picked, self.now)));
+                let awake = self.stalled.filter(|(index, _)| *index == picked).map_or(self.now, |(_, until)| until.max(self.now));
+                self.calls.push(Reverse((awake + Duration::from_secs_f64(millis / 1e3), picked, self.now)));
             }
             while !self.calls.is_empty() {
                 self.finish();
@@ -218,6 +241,19 @@ mod tests {
             } else {
                 self.loads[index].finished(self.start + at, at - since);
             }
+        }
+    }
+
+    /// Requirement: a replica that stood still for a moment, with calls waiting in it, keeps its share: it answers all of them late at
+    /// once, and then as quickly as its siblings.
+    #[test]
+    fn a_stall_is_not_a_slow_replica() {
+        for seed in 1..=SEEDS {
+            let mut client = Client::new(3, seed);
+            client.run(8, 300);
+            client.stalled = Some((1, client.now + Duration::from_millis(100)));
+            let shares = percents(&client.run(8, 3000));
+            assert!(shares.iter().all(|share| (share - 33.3).abs() <= 5.0), "seed {seed}: {shares:?}");
         }
     }
 
@@ -279,7 +315,8 @@ mod tests {
         load.started();
         load.failed(start, FAILURE_PENALTY);
         assert!(load.cost(start) >= 5e9);
-        assert!(load.cost(start + Duration::from_secs(60)) < 2e7);
+        assert!(load.cost(start + Duration::from_secs(3)) > 1e8);
+        assert!(load.cost(start + Duration::from_secs(10)) < 2e7);
         load.started();
         load.finished(start + Duration::from_secs(1), Duration::from_millis(3));
         assert!(load.cost(start + Duration::from_secs(1)) < 4e6);

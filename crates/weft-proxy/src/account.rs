@@ -37,6 +37,7 @@ use weft_core::policy::{Denied, Permit};
 
 use self::cache::{Address, Cache, Kept, Key};
 use crate::metrics::{Counter, Family, Gauge, Histogram, Labels, Registry, Shard};
+use crate::relay::Carried;
 
 /// One worker's account book.
 pub(crate) struct Accounts {
@@ -125,13 +126,19 @@ impl Accounts {
 
     /// A connection went no further.
     pub(crate) fn stream_refused(&self, direction: Direction, remote: SocketAddr, target: SocketAddr, refusal: &Refusal) {
-        let family = match direction {
-            Direction::Inbound => &families::INBOUND_TCP_ERRORS,
-            Direction::Outbound => &families::OUTBOUND_TCP_ERRORS,
-        };
-        self.count(family, &labels::target(Labels::default().with("error", refusal.cause.label()), target));
+        self.count(direction.tcp_errors(), &labels::target(Labels::default().with("error", refusal.cause.label()), target));
         let (stage, blame, reason) = (refusal.stage.name(), refusal.blame.name(), &*refusal.reason);
         info!(target: LOG, direction = direction.name(), %remote, %target, stage, blame, reason, "connection refused");
+    }
+
+    /// A connection whose bytes were passed on as they are has ended. A side that broke off counts as an error.
+    pub(crate) fn stream_ended(&self, direction: Direction, remote: SocketAddr, target: SocketAddr, carried: &Carried) {
+        let Carried { up, down, end } = carried;
+        if let Some(error) = end.error() {
+            let labels = labels::target(Labels::default().with("error", error), target);
+            self.count(direction.tcp_errors(), &labels);
+        }
+        debug!(target: LOG, direction = direction.name(), %remote, %target, up, down, %end, "connection ended");
     }
 
     /// For what is rare: the handle is not kept.
@@ -265,9 +272,11 @@ impl Record {
         self.hop = Some(hop);
     }
 
-    /// Outbound: the attempt under way failed, and another may follow.
+    /// Outbound: the attempt under way failed, and another may follow. Inbound there is one hop, whose end is counted when it comes.
     pub(crate) fn attempt_failed(&mut self, refusal: &Refusal) {
-        if let Some(hop) = self.hop.take() {
+        if matches!(self.side, Side::Outbound { .. })
+            && let Some(hop) = self.hop.take()
+        {
             let end = End { status: None, grpc: None, class: Class::Failure, error: refusal.cause.label() };
             hop.respond(&self.accounts.shard, Ends::Ended(end));
         }
@@ -285,6 +294,13 @@ impl Record {
     pub(crate) fn response_data(&mut self, bytes: usize) {
         self.first.get_or_insert_with(|| (self.accounts.clock)());
         self.response_bytes += bytes as u64;
+    }
+
+    /// The connection was upgraded, and this is what it carried.
+    pub(crate) fn carried(&mut self, carried: &Carried) {
+        self.request_bytes += carried.up;
+        self.response_bytes += carried.down;
+        debug!(target: LOG, target = %self.target(), up = carried.up, down = carried.down, end = %carried.end, "upgraded connection ended");
     }
 
     /// The response is complete.
@@ -469,6 +485,13 @@ impl Direction {
         match self {
             Direction::Inbound => "inbound",
             Direction::Outbound => "outbound",
+        }
+    }
+
+    fn tcp_errors(self) -> &'static Family {
+        match self {
+            Direction::Inbound => &families::INBOUND_TCP_ERRORS,
+            Direction::Outbound => &families::OUTBOUND_TCP_ERRORS,
         }
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::metrics::Format;
 use crate::ready::Readiness;
 
 /// Connections at a time; more wait in the backlog.
@@ -34,7 +35,7 @@ const BODY_LIMIT: usize = 8 << 10;
 pub(crate) struct Admin {
     pub(crate) readiness: Readiness,
     /// The whole text of /metrics.
-    pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
+    pub(crate) metrics: Box<dyn Fn(Format) -> String + Send + Sync>,
     /// The process's environment.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) log_level: Box<dyn LogLevel>,
@@ -94,7 +95,7 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, admin: &Admin) -> Answ
     match (path.as_str(), request.method()) {
         ("/live", _) => text(StatusCode::OK, "live\n"),
         ("/ready", _) => ready(&admin.readiness),
-        ("/metrics", &Method::GET) => metrics((admin.metrics)(), request.headers()),
+        ("/metrics", &Method::GET) => metrics(&*admin.metrics, request.headers()),
         ("/env.json", &Method::GET) => environment(&admin.environment, request.uri().query()),
         ("/proxy-log-level" | "/shutdown", _) if !is_loopback(peer) => text(StatusCode::FORBIDDEN, "only from a loopback address\n"),
         ("/proxy-log-level", &Method::GET) => text(StatusCode::OK, format!("{}\n", admin.log_level.current())),
@@ -114,7 +115,9 @@ fn ready(readiness: &Readiness) -> Answer {
     }
 }
 
-fn metrics(lines: String, headers: &HeaderMap) -> Answer {
+fn metrics(lines: &dyn Fn(Format) -> String, headers: &HeaderMap) -> Answer {
+    let format = Format::accepted(headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()));
+    let lines = lines(format);
     let mut answer = if accepts_gzip(headers) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let compressed = encoder.write_all(lines.as_bytes()).and_then(|()| encoder.finish());
@@ -124,8 +127,8 @@ fn metrics(lines: String, headers: &HeaderMap) -> Answer {
     } else {
         text(StatusCode::OK, lines)
     };
-    answer.headers_mut().insert(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8".parse().expect("a valid value"));
-    answer.headers_mut().insert(VARY, ACCEPT_ENCODING.into());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
     answer
 }
 
@@ -233,7 +236,10 @@ mod tests {
         ];
         let admin = Admin {
             readiness: readiness.clone(),
-            metrics: Box::new(|| "a_total 1\n".repeat(100)),
+            metrics: Box::new(|format| match format {
+                Format::Text => "a_total 1\n".repeat(100),
+                Format::OpenMetrics => "# EOF\n".to_owned(),
+            }),
             environment: variables.map(|(name, value)| (name.into(), value.into())).into(),
             log_level: Box::new(Level(Mutex::new("warn".into()))),
             shutdown,
@@ -320,6 +326,21 @@ mod tests {
                 lines = String::from_utf8(body).unwrap();
             }
             assert_eq!(lines, "a_total 1\n".repeat(100));
+        }
+    }
+
+    /// Requirement: a scrape that asks for OpenMetrics gets it, and the answer says which format it is in.
+    #[tokio::test]
+    async fn metrics_come_in_the_format_asked_for() {
+        let port = start(admin(None).1).await;
+        for (accept, kind, end) in [
+            ("", "text/plain; version=0.0.4", "a_total 1\n"),
+            ("\naccept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\n", "application/openmetrics-text", "# EOF\n"),
+            ("\naccept: text/plain\naccept: application/openmetrics-text;q=0\n", "text/plain", "a_total 1\n"),
+        ] {
+            let (head, body) = ask(port, &format!("GET /metrics{accept}")).await;
+            assert!(head.contains(&format!("content-type: {kind}")), "{accept}: {head}");
+            assert!(body.ends_with(end.as_bytes()), "{accept}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::RootCertStore;
@@ -48,10 +48,10 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
     runtime.block_on(LocalSet::new().run_until(async move {
         let (stop, stopping) = watch::channel(false);
         let readiness = Readiness::default();
-        let registry = Registry::default();
-        let (identity, certified) = Identity::new(&settings)?;
-        let (view, driver) = view(&settings, &certified);
-        let mesh = publish_mesh(certified, readiness.awaits("identity"));
+        let registry = Registry::new(settings.metrics_retain_idle);
+        let identity = Identity::new(&settings)?;
+        let (view, driver) = view(&settings, &identity.certified);
+        let mesh = publish_mesh(identity.certified.clone(), readiness.awaits("identity"));
         let listening = readiness.awaits("listeners");
         let mut workers = Vec::new();
         for number in 0..settings.cores.max(1) {
@@ -72,7 +72,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         let (asked_to_stop, shutdown) = mpsc::channel(1);
         let admin = Admin {
             readiness,
-            metrics: metrics(registry, view.clone(), identity.status()),
+            metrics: metrics(registry, view.clone(), identity.status.clone()),
             environment,
             log_level,
             shutdown: settings.shutdown_endpoint.then_some(asked_to_stop),
@@ -122,26 +122,44 @@ fn worker(parts: Parts) -> Result<(), String> {
         };
         let inbound = socket::register(inbound).map_err(|error| format!("the inbound port: {error}"))?;
         let outbound = socket::register(outbound).map_err(|error| format!("the outbound port: {error}"))?;
-        let to = worker.clone();
-        tokio::task::spawn_local(accept::run(inbound, options, limit, drain.clone(), move |accepted| {
-            let worker = to.clone();
-            async move {
-                let (peer, original) = (accepted.peer, accepted.original);
-                if let Err(refusal) = inbound::serve(accepted, worker.clone()).await {
-                    worker.accounts.stream_refused(Direction::Inbound, peer, original, &refusal);
+        let (to, full) = (worker.clone(), worker.clone());
+        let at = settings.inbound_listen;
+        let closed = move |peer, refusal: &_| full.accounts.stream_refused(Direction::Inbound, peer, at, refusal);
+        tokio::task::spawn_local(accept::run(
+            inbound,
+            options,
+            limit,
+            drain.clone(),
+            move |accepted| {
+                let worker = to.clone();
+                async move {
+                    let (peer, original) = (accepted.peer, accepted.original);
+                    if let Err(refusal) = inbound::serve(accepted, worker.clone()).await {
+                        worker.accounts.stream_refused(Direction::Inbound, peer, original, &refusal);
+                    }
                 }
-            }
-        }));
-        let to = worker.clone();
-        tokio::task::spawn_local(accept::run(outbound, socket::Options::default(), limit, drain.clone(), move |accepted| {
-            let worker = to.clone();
-            async move {
-                let (peer, original) = (accepted.peer, accepted.original);
-                if let Err(refusal) = outbound::serve(accepted, worker.clone()).await {
-                    worker.accounts.stream_refused(Direction::Outbound, peer, original, &refusal);
+            },
+            closed,
+        ));
+        let (to, full) = (worker.clone(), worker.clone());
+        let at = settings.outbound_listen;
+        let closed = move |peer, refusal: &_| full.accounts.stream_refused(Direction::Outbound, peer, at, refusal);
+        tokio::task::spawn_local(accept::run(
+            outbound,
+            socket::Options::default(),
+            limit,
+            drain.clone(),
+            move |accepted| {
+                let worker = to.clone();
+                async move {
+                    let (peer, original) = (accepted.peer, accepted.original);
+                    if let Err(refusal) = outbound::serve(accepted, worker.clone()).await {
+                        worker.accounts.stream_refused(Direction::Outbound, peer, original, &refusal);
+                    }
                 }
-            }
-        }));
+            },
+            closed,
+        ));
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
         drain.finished().await;
@@ -155,10 +173,12 @@ struct Identity {
     anchors: watch::Receiver<Arc<RootCertStore>>,
     watched: Option<anchors::Watched>,
     status: Arc<identity::Status>,
+    /// The certificate in force; none before the first.
+    certified: watch::Receiver<Option<Arc<Certified>>>,
 }
 
 impl Identity {
-    fn new(settings: &Settings) -> Result<(Self, watch::Receiver<Option<Arc<Certified>>>), String> {
+    fn new(settings: &Settings) -> Result<Self, String> {
         let (anchors, watched) = match (&settings.identity_trust_anchors_file, &settings.identity_trust_anchors) {
             (Some(file), _) => {
                 let (anchors, watched) = anchors::watched(file).map_err(|why| format!("trust anchors in {}: {why}", file.display()))?;
@@ -174,14 +194,10 @@ impl Identity {
             max_refresh: settings.identity_max_refresh,
             backoff: Backoff::CONTROL,
             chance,
-            now: wall_clock,
+            now: clock::wall,
         };
         let (renewal, identity::Seen { certified, status }) = Renewal::new(config, anchors.clone())?;
-        Ok((Identity { renewal, anchors, watched, status }, certified))
-    }
-
-    fn status(&self) -> Arc<identity::Status> {
-        self.status.clone()
+        Ok(Identity { renewal, anchors, watched, status, certified })
     }
 
     fn start(self, settings: &Settings) {
@@ -239,13 +255,12 @@ fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, awaited:
     mesh
 }
 
-fn metrics(registry: Registry, view: View, identity: Arc<identity::Status>) -> Box<dyn Fn() -> String + Send + Sync> {
-    Box::new(move || {
-        let mut text = registry.render(Format::Text, clock::now());
-        text.push_str(&view.metrics());
-        text.push_str(&identity.metrics());
-        text
-    })
+fn metrics(registry: Registry, view: View, identity: Arc<identity::Status>) -> Box<dyn Fn(Format) -> String + Send + Sync> {
+    registry.collect(move |samples| {
+        view.sample(samples);
+        identity.sample(samples);
+    });
+    Box::new(move |format| registry.render(format, clock::now()))
 }
 
 /// Resolves when the process is told to stop; errors when a worker ended by itself.
@@ -291,9 +306,4 @@ fn random() -> u64 {
 
 fn chance() -> f64 {
     (random() >> 11) as f64 / (1u64 << 53) as f64
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificates live by the wall clock, and it is read here only")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

@@ -47,6 +47,11 @@ impl<K: Hash + Eq + Clone, V> Cache<K, V> {
         value
     }
 
+    /// Calls `visit` for every value.
+    pub(crate) fn each(&self, visit: impl Fn(&V)) {
+        self.entries.borrow().values().for_each(|entry| visit(&entry.value));
+    }
+
     /// Drops what nobody holds and nobody asked for since `idle`.
     pub(crate) fn sweep(&self, now: Instant, idle: Duration) {
         self.entries.borrow_mut().retain(|_, entry| Rc::strong_count(&entry.value) > 1 || now.saturating_duration_since(entry.used) < idle);
@@ -63,12 +68,13 @@ fn evict_longest_idle<K: Hash + Eq + Clone, V>(entries: &mut AHashMap<K, Entry<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     /// Requirement: the cache stays within its limit by dropping the longest idle entry, never one in use.
     #[test]
     fn the_longest_idle_entry_makes_room() {
         let cache = Cache::new(2);
-        let start = Instant::now();
+        let start = clock::now();
         let held = cache.entry(&"held", start, || 1);
         cache.entry(&"idle", start + Duration::from_secs(1), || 2);
         cache.entry(&"new", start + Duration::from_secs(2), || 3);
@@ -81,7 +87,7 @@ mod tests {
     #[test]
     fn a_sweep_drops_only_the_idle() {
         let cache = Cache::new(8);
-        let start = Instant::now();
+        let start = clock::now();
         let held = cache.entry(&1, start, || "held");
         cache.entry(&2, start, || "idle");
         cache.sweep(start + Duration::from_secs(60), Duration::from_secs(30));

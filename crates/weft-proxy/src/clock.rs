@@ -1,8 +1,14 @@
-//! The one place of the data path that reads the clock. Decisions take the time as an argument.
+//! The one place that reads a clock. Decisions take the time as an argument.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The time of day, for certificates alone: they live by it.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
 }

@@ -13,7 +13,7 @@ use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::{policy, route};
 
 use crate::accept::Accepted;
-use crate::account::{Arrival, Record};
+use crate::account::{Arrival, Direction, Record};
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::KeepAlive;
 use crate::http::refuse::Asked;
@@ -67,8 +67,12 @@ async fn exchange(connection: Rc<Inbound>, mut request: Request<()>, source: Sou
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
     let mut record = worker.accounts.inbound(&connection.from, &request);
-    let policy = connection.port.load();
     let meshed = connection.from.client != Client::Plaintext;
+    let _place = match worker.inbound.enter() {
+        Ok(place) => place,
+        Err(refusal) => return answer::stop(refusal.into(), sink, asked, meshed, record).await,
+    };
+    let policy = connection.port.load();
     match admit(&connection, &policy, &mut request, &mut record) {
         Ok(answering) => {
             let application = Target::One(worker.application(connection.from.target));
@@ -124,7 +128,10 @@ async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> 
     let application = Target::One(worker.application(from.target));
     let (upstream, _in_flight) = send::stream(worker, &application).await?;
     tokio::select! {
-        _ = relay::run(io, upstream, |_, _| {}) => Ok(()),
+        carried = relay::run(io, upstream) => {
+            worker.accounts.stream_ended(Direction::Inbound, from.remote, from.target, &carried);
+            Ok(())
+        }
         refusal = revoked(port, from) => Err(refusal),
     }
 }

@@ -20,6 +20,7 @@ mod http;
 mod identity;
 mod inbound;
 mod io;
+mod limit;
 mod live;
 mod log;
 mod metrics;
@@ -41,6 +42,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     if std::env::args().any(|arg| arg == "--version" || arg == "-V") {
         println!("weft-proxy {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|arg| arg == "--settings") {
+        print!("{}", settings::table());
         return ExitCode::SUCCESS;
     }
     let settings = match settings::Settings::read(|name| std::env::var(name).ok()) {

@@ -5,7 +5,7 @@
 //! shard's lock, so handles are kept. A scrape, on the admin thread, adds the shards up and renders them as text.
 //!
 //! Label sets are bounded: past [`SERIES_LIMIT`] in a family and shard, new ones are counted together as `overflow="true"`, and how
-//! many were refused so is a metric itself. A series that nobody holds and that has not changed for [`RETAIN_IDLE`] is dropped.
+//! many were refused so is a metric itself. A series that nobody holds and that has not changed for a while is dropped.
 //! Nothing here knows what is counted; it reads no clock.
 
 use std::collections::{BTreeMap, HashMap};
@@ -53,10 +53,11 @@ impl Labels {
 }
 
 /// All metrics of the process.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Registry {
     shards: Arc<Mutex<Vec<Arc<Store>>>>,
     collectors: Arc<Mutex<Vec<Collector>>>,
+    retain_idle: Duration,
 }
 
 /// Gives values that are read, not counted, when a scrape asks.
@@ -73,6 +74,11 @@ impl Samples {
 }
 
 impl Registry {
+    /// An empty one. A series that nobody holds is shown for `retain_idle` after its last change.
+    pub(crate) fn new(retain_idle: Duration) -> Self {
+        Registry { shards: Arc::default(), collectors: Arc::default(), retain_idle }
+    }
+
     /// A new shard for the calling thread.
     pub(crate) fn shard(&self) -> Shard {
         let store = Arc::new(Store::default());
@@ -109,7 +115,7 @@ impl Registry {
         let mut busy: HashMap<(&str, Arc<str>), bool> = HashMap::new();
         for (name, series) in stores.iter_mut().flat_map(|store| store.iter_mut()) {
             for (labels, cell) in &mut series.cells {
-                *busy.entry((name, labels.clone())).or_default() |= cell.is_busy(now);
+                *busy.entry((name, labels.clone())).or_default() |= cell.is_busy(now, self.retain_idle);
             }
         }
         let mut read = BTreeMap::new();
@@ -217,9 +223,15 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// What the header `Accept` of a scrape asks for.
-    pub(crate) fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Format::OpenMetrics } else { Format::Text }
+    /// What the `Accept` headers of a scrape ask for. Who takes OpenMetrics at all prefers it.
+    pub(crate) fn accepted<'a>(accept: impl IntoIterator<Item = &'a str>) -> Self {
+        let takes = |kind: &str| {
+            let mut parts = kind.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+            named && !parts.any(|q| q.strip_prefix("q=").and_then(|q| q.parse().ok()).is_some_and(|q: f32| q == 0.0))
+        };
+        let open = accept.into_iter().flat_map(|accept| accept.split(',')).any(takes);
+        if open { Format::OpenMetrics } else { Format::Text }
     }
 
     pub(crate) fn content_type(self) -> &'static str {
@@ -288,11 +300,11 @@ struct Cell {
 }
 
 impl Cell {
-    fn is_busy(&mut self, now: Instant) -> bool {
+    fn is_busy(&mut self, now: Instant, retain_idle: Duration) -> bool {
         let values: Vec<u64> = self.atoms.iter().map(|atom| atom.load(Relaxed)).collect();
         match &self.seen {
             Some((seen, since)) if *seen == values => {
-                Arc::strong_count(&self.atoms) > 1 || now.saturating_duration_since(*since) < RETAIN_IDLE
+                Arc::strong_count(&self.atoms) > 1 || now.saturating_duration_since(*since) < retain_idle
             }
             _ => {
                 self.seen = Some((values, now));
@@ -359,8 +371,6 @@ impl Write for Escaped<'_> {
 pub(crate) const SERIES_LIMIT: usize = 2000;
 /// Bytes of one label value.
 const VALUE_LIMIT: usize = 256;
-/// How long a series that nobody holds is shown without a change (Linkerd's `METRICS_RETAIN_IDLE`).
-const RETAIN_IDLE: Duration = Duration::from_secs(600);
 const OVERFLOW_LABELS: &str = "overflow=\"true\"";
 static OVERFLOW: Family = Family {
     name: "weft_metrics_overflow_total",
@@ -373,6 +383,7 @@ static OVERFLOW: Family = Family {
 mod tests {
     use super::*;
 
+    const RETAIN_IDLE: Duration = Duration::from_secs(600);
     static CALLS: Family = Family { name: "calls_total", help: "Calls.", kind: Kind::Counter };
     static OPEN: Family = Family { name: "open", help: "Open.", kind: Kind::Gauge };
     static SIZE: Family = Family { name: "size", help: "Sizes.", kind: Kind::Histogram(&[1.0, 2.5]) };
@@ -384,7 +395,7 @@ mod tests {
     /// Requirement: a scrape shows the sum of all shards, in both formats as their specifications want them.
     #[test]
     fn shards_are_added_up() {
-        let registry = Registry::default();
+        let registry = Registry::new(RETAIN_IDLE);
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let registry = registry.clone();
@@ -406,7 +417,7 @@ mod tests {
         assert_eq!(registry.render(Format::Text, Instant::now()), text);
         let open =
             text.replace("HELP calls_total", "HELP calls").replace("TYPE calls_total", "TYPE calls").replace("le=\"1\"", "le=\"1.0\"");
-        assert_eq!(registry.render(Format::accepted("application/openmetrics-text;q=1"), Instant::now()), open + "# EOF\n");
+        assert_eq!(registry.render(Format::accepted(["application/openmetrics-text;q=1"]), Instant::now()), open + "# EOF\n");
     }
 
     /// Requirement: label values cannot break the text, nor be as long as a client likes.
@@ -419,7 +430,7 @@ mod tests {
     /// Requirement: a family's label sets are bounded, what is past the bound is counted together, and it shows.
     #[test]
     fn label_sets_are_bounded() {
-        let (registry, now) = (Registry::default(), Instant::now());
+        let (registry, now) = (Registry::new(RETAIN_IDLE), Instant::now());
         let shard = registry.shard();
         for n in 0..SERIES_LIMIT + 3 {
             shard.counter(&CALLS, &who(&n.to_string())).add(1);
@@ -433,7 +444,7 @@ mod tests {
     /// Requirement: a series goes when it is idle in every shard and nobody holds it, all shards at once, and not before.
     #[test]
     fn idle_series_are_dropped() {
-        let (registry, start) = (Registry::default(), Instant::now());
+        let (registry, start) = (Registry::new(RETAIN_IDLE), Instant::now());
         let (one, two) = (registry.shard(), registry.shard());
         one.counter(&CALLS, &who("gone")).add(1);
         two.counter(&CALLS, &who("gone")).add(1);
@@ -449,7 +460,7 @@ mod tests {
     /// Requirement: values that are read at the scrape stand among the counted ones.
     #[test]
     fn collectors_are_asked_at_each_scrape() {
-        let registry = Registry::default();
+        let registry = Registry::new(RETAIN_IDLE);
         registry.collect(|samples| samples.push(&OPEN, who("x"), 1.5));
         assert!(registry.render(Format::Text, Instant::now()).ends_with("# TYPE open gauge\nopen{who=\"x\"} 1.5\n"));
     }

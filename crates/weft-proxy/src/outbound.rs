@@ -28,6 +28,7 @@ use crate::{detect, discover, relay};
 /// A connection of the local application, and what is known of where it was meant to go.
 struct Outbound {
     worker: Rc<Worker>,
+    client: SocketAddr,
     original: SocketAddr,
     /// Each request loads the value then in force.
     destination: Rc<Live<Option<Arc<Discovery>>>>,
@@ -35,10 +36,10 @@ struct Outbound {
 
 /// Serves one connection of the local application.
 pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), Refusal> {
-    let Accepted { stream, original, .. } = accepted;
+    let Accepted { stream, peer: client, original } = accepted;
     let destination = discover::run(original, &worker).await?;
     let discovery = destination.load();
-    let connection = Rc::new(Outbound { worker, original, destination });
+    let connection = Rc::new(Outbound { worker, client, original, destination });
     let account = connection.worker.accounts.connection(Direction::Outbound, Peer::Source, original, Tls::No("loopback"));
     let io = Io::new(stream).counted(account);
     let (kind, io) = match detection(discovery.as_deref(), &connection.worker) {
@@ -64,6 +65,10 @@ async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: So
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
     let mut record = worker.accounts.outbound(connection.original, route::authority(&request), &request);
+    let _place = match worker.outbound.enter() {
+        Ok(place) => place,
+        Err(refusal) => return answer::stop(refusal.into(), sink, asked, true, record).await,
+    };
     let discovery = connection.destination.load();
     match way(&connection, discovery.as_deref(), &mut request, &mut record) {
         Ok(way) => {
@@ -108,7 +113,8 @@ async fn forward_bytes(connection: &Outbound, discovery: Option<&Discovery>, io:
         other => connection.straight(other),
     };
     let (upstream, _in_flight) = send::stream(worker, &target).await?;
-    relay::run(io, upstream, |_, _| {}).await;
+    let carried = relay::run(io, upstream).await;
+    worker.accounts.stream_ended(Direction::Outbound, connection.client, connection.original, &carried);
     Ok(())
 }
 

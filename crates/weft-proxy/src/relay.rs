@@ -3,6 +3,7 @@
 //! Passes on exactly what each side says: a half-close becomes a half-close, a failure becomes a reset, never a clean end. A side that takes
 //! nothing stops the other one from sending: what is held is one buffer each way, and none while nothing moves. Never decides who may talk.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -15,7 +16,7 @@ use crate::io::Io;
 
 /// Which way bytes went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+enum Way {
     /// From the client to the server.
     Up,
     /// From the server to the client.
@@ -43,15 +44,36 @@ pub(crate) enum End {
     ServerBroke(io::Error),
 }
 
-/// Relays until both sides have finished or one fails. `moved` is told of bytes as they are taken. Dropping the future closes both.
-pub(crate) async fn run(mut client: Io, mut server: Io, mut moved: impl FnMut(Way, usize)) -> Carried {
+impl End {
+    /// Which side's failure it was, as a metric label; none for a clean end.
+    pub(crate) fn error(&self) -> Option<&'static str> {
+        match self {
+            End::Complete => None,
+            End::ClientBroke(_) => Some("client_gone"),
+            End::ServerBroke(_) => Some("server_broke"),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Complete => f.write_str("both sides finished"),
+            End::ClientBroke(error) => write!(f, "the client failed: {error}"),
+            End::ServerBroke(error) => write!(f, "the server failed: {error}"),
+        }
+    }
+}
+
+/// Relays until both sides have finished or one fails. Dropping the future closes both.
+pub(crate) async fn run(mut client: Io, mut server: Io) -> Carried {
     let (mut up, mut down) = (Half::new(), Half::new());
     let ended = poll_fn(|cx| {
-        let up_done = up.poll(cx, &mut client, &mut server, |bytes| moved(Way::Up, bytes));
+        let up_done = up.poll(cx, &mut client, &mut server);
         if let Poll::Ready(Err(failed)) = up_done {
             return Poll::Ready(Err((Way::Up, failed)));
         }
-        let down_done = down.poll(cx, &mut server, &mut client, |bytes| moved(Way::Down, bytes));
+        let down_done = down.poll(cx, &mut server, &mut client);
         if let Poll::Ready(Err(failed)) = down_done {
             return Poll::Ready(Err((Way::Down, failed)));
         }
@@ -96,7 +118,7 @@ impl Half {
         Half { buffer: BytesMut::new(), size: SMALLEST, total: 0, state: State::Open }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Io, to: &mut Io, mut moved: impl FnMut(usize)) -> Poll<Result<(), Failed>> {
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Io, to: &mut Io) -> Poll<Result<(), Failed>> {
         loop {
             while self.buffer.has_remaining() {
                 let taken = ready!(Pin::new(&mut *to).poll_write(cx, &self.buffer)).map_err(Failed::Writing)?;
@@ -105,7 +127,6 @@ impl Half {
                 }
                 self.buffer.advance(taken);
                 self.total += taken as u64;
-                moved(taken);
             }
             match self.state {
                 State::Open => match self.fill(cx, from) {
@@ -172,7 +193,7 @@ mod tests {
 
     async fn relayed() -> (TcpStream, TcpStream, JoinHandle<Carried>) {
         let ((client, near), (far, server)) = (sockets().await, sockets().await);
-        let relay = tokio::task::spawn_local(async move { run(Io::new(near), Io::new(far), |_, _| {}).await });
+        let relay = tokio::task::spawn_local(async move { run(Io::new(near), Io::new(far)).await });
         (client, server, relay)
     }
 

@@ -67,8 +67,17 @@ impl Chosen {
         }
     }
 
-    fn unreachable(&mut self, worker: &Worker) {
+    fn connected(&mut self) {
         if let Chosen::Slot(_, flight) = self {
+            flight.connected();
+        }
+    }
+
+    /// No connection could be opened. Says nothing of the endpoint if the fault was this proxy's.
+    fn unreachable(&mut self, refusal: &Refusal, worker: &Worker) {
+        if refusal.blame == Blame::Server
+            && let Chosen::Slot(_, flight) = self
+        {
             flight.unreachable(&worker.settings, worker.random());
         }
     }
@@ -110,9 +119,12 @@ pub(crate) async fn request(
             let mut chosen = target.choose(&tried, deadline, worker).await.map_err(|refusal| (None, refusal))?;
             let version = version_for(&chosen.peer().endpoint, &request);
             match chosen.peer().http(version, worker).await {
-                Ok(upstream) => Ok((chosen, upstream)),
+                Ok(upstream) => {
+                    chosen.connected();
+                    Ok((chosen, upstream))
+                }
                 Err(refusal) => {
-                    chosen.unreachable(worker);
+                    chosen.unreachable(&refusal, worker);
                     Err((Some(chosen.peer().endpoint.addr), refusal))
                 }
             }
@@ -120,7 +132,7 @@ pub(crate) async fn request(
         let connected = tokio::select! {
             biased;
             connected = connecting => connected,
-            why = sink.closed() => return Err(Failed::ClientGone { status: None, why }),
+            why = sink.closed() => return Err(Failed::ClientGone(why)),
         };
         let (chosen, upstream) = match connected {
             Ok(connected) => connected,
@@ -174,7 +186,13 @@ async fn attempt(
     if let Some(connection) = own {
         chosen.peer().give_back(connection);
     }
-    if matches!(ended, Err(Failed::Unanswered(_) | Failed::BrokenOff { .. })) {
+    let refusal = match &ended {
+        Err(Failed::Unanswered(unanswered)) => Some(&unanswered.refusal),
+        Err(Failed::BrokenOff(refusal)) => Some(refusal),
+        Ok(_) | Err(Failed::ClientGone(_)) => None,
+    };
+    // A request that the client itself spoilt says nothing of the endpoint.
+    if refusal.is_some_and(|refusal| refusal.blame == Blame::Server) {
         chosen.failed();
     }
     ended
@@ -192,7 +210,7 @@ pub(crate) async fn stream(worker: &Worker, target: &Target) -> Result<(Io, Stre
                 return Ok((io, StreamInFlight(chosen)));
             }
             Err(refusal) => {
-                chosen.unreachable(worker);
+                chosen.unreachable(&refusal, worker);
                 tried.push(chosen.peer().endpoint.addr);
                 if !target.has_others() || tried.len() >= ATTEMPTS {
                     return Err(refusal);

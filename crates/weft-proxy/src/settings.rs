@@ -1,12 +1,12 @@
 //! What the process is told when it starts.
 //!
-//! One table of definitions (variable, meaning, default, parser) makes the parser and the help, so they cannot disagree. Every value
+//! One table of definitions (variable, meaning, default, parser) makes the parser and `weft-proxy --settings`, so they cannot disagree. Every value
 //! is read once, checked, and never changes; a wrong one is reported with all the others that are wrong, and the proxy does not start.
 //! It never reads the environment itself: the caller hands over a function, so that tests hand over a map.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use weft_core::identity::Identity;
 
-/// One variable: what the help shows.
+/// One variable: what `--settings` shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Definition {
     pub(crate) name: &'static str,
@@ -47,7 +47,7 @@ macro_rules! settings {
         #[derive(Clone, Debug)]
         pub(crate) struct Settings { $($(#[doc = $meaning])+ pub(crate) $field: $kind,)+ }
 
-        /// Every variable that is read, in the order of the help.
+        /// Every variable that is read, in the order of `--settings`.
         pub(crate) const DEFINITIONS: &[Definition] =
             &[$(Definition { name: $name, meaning: concat!($($meaning),+), default: $default },)+];
 
@@ -72,8 +72,6 @@ settings! {
     outbound_listen: SocketAddr = "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR", "127.0.0.1:4140", address;
     /// Where incoming connections are redirected to.
     inbound_listen: SocketAddr = "LINKERD2_PROXY_INBOUND_LISTEN_ADDR", "0.0.0.0:4143", address;
-    /// Where tap is served.
-    control_listen: SocketAddr = "LINKERD2_PROXY_CONTROL_LISTEN_ADDR", "0.0.0.0:4190", address;
     /// Where metrics and readiness are served.
     admin_listen: SocketAddr = "LINKERD2_PROXY_ADMIN_LISTEN_ADDR", "0.0.0.0:4191", address;
 
@@ -113,8 +111,6 @@ settings! {
     /// The most time between two renewals of the certificate.
     identity_max_refresh: Duration = "LINKERD2_PROXY_IDENTITY_MAX_REFRESH", "24h", duration;
 
-    /// The workload's own addresses, separated by commas.
-    inbound_ips: BTreeSet<IpAddr> = "LINKERD2_PROXY_INBOUND_IPS", "", list(ip);
     /// The workload's ports, whose policies are asked for at once; others when they are first used.
     inbound_ports: BTreeSet<u16> = "LINKERD2_PROXY_INBOUND_PORTS", "", list(port);
     /// What an inbound port allows until the control plane has answered.
@@ -138,16 +134,10 @@ settings! {
     outbound_backoff_max: Duration = "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MAX", "60s", duration;
     /// The part of the pause, 0 to 1, that is left to chance.
     outbound_backoff_jitter: f64 = "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_JITTER", "0.1", ratio;
-    /// How long the first use of a destination waits for the control plane; then the connection goes where it was meant to.
-    outbound_discovery_timeout: Duration = "LINKERD2_PROXY_DESTINATION_PROFILE_INITIAL_TIMEOUT", "500ms", duration;
     /// How long an unused destination is remembered while the control plane can be reached.
     outbound_discovery_idle: Duration = "LINKERD2_PROXY_OUTBOUND_DISCOVERY_IDLE_TIMEOUT", "10m", duration;
     /// How long an unused inbound port is remembered while the control plane can be reached.
     inbound_discovery_idle: Duration = "LINKERD2_PROXY_INBOUND_DISCOVERY_IDLE_TIMEOUT", "10m", duration;
-    /// How many requests may wait for an endpoint, where the control plane does not say.
-    outbound_queue_capacity: usize = "LINKERD2_PROXY_OUTBOUND_HTTP_QUEUE_CAPACITY", "10000", count;
-    /// How long they may wait, where the control plane does not say.
-    outbound_failfast: Duration = "LINKERD2_PROXY_OUTBOUND_HTTP_FAILFAST_TIMEOUT", "3s", duration;
     /// Inbound requests in flight beyond which more are refused.
     inbound_max_in_flight: usize = "LINKERD2_PROXY_INBOUND_MAX_IN_FLIGHT", "100000", count;
     /// Outbound requests in flight beyond which more are refused.
@@ -183,6 +173,17 @@ settings! {
     metrics_retain_idle: Duration = "LINKERD2_PROXY_METRICS_RETAIN_IDLE", "10m", duration;
     /// SO_MARK of every socket that the proxy connects, so that the redirect leaves it alone; 0x is understood.
     mark: Option<u32> = "WEFT_PROXY_MARK", "", optional(mark);
+}
+
+/// Every variable as a table in Markdown: name, default, meaning. The reference is made from it.
+pub(crate) fn table() -> String {
+    let mut table = String::from("| variable | default | meaning |\n|---|---|---|\n");
+    for Definition { name, meaning, default } in DEFINITIONS {
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+        // Writing to a string does not fail.
+        let _ = writeln!(table, "| `{name}` | {default} | {} |", meaning.trim().replace('|', "\\|"));
+    }
+    table
 }
 
 impl Settings {
@@ -320,10 +321,6 @@ fn path(text: &str) -> Parsed<PathBuf> {
     if text.is_empty() { Err("the path of a file".into()) } else { Ok(text.into()) }
 }
 
-fn ip(text: &str) -> Parsed<IpAddr> {
-    text.parse().map_err(|_| "an IP address".into())
-}
-
 fn network(text: &str) -> Parsed<IpNet> {
     text.parse().map_err(|_| "a network such as 10.0.0.0/8".into())
 }
@@ -384,12 +381,12 @@ fn log_format(text: &str) -> Parsed<LogFormat> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashMap;
 
     use super::*;
 
-    fn least() -> HashMap<&'static str, &'static str> {
+    pub(crate) fn least() -> HashMap<&'static str, &'static str> {
         HashMap::from([
             ("LINKERD2_PROXY_DESTINATION_SVC_ADDR", "127.0.0.1:8086"),
             ("LINKERD2_PROXY_POLICY_SVC_ADDR", "127.0.0.1:8090"),
@@ -490,5 +487,7 @@ mod tests {
         for definition in DEFINITIONS {
             assert!(!definition.meaning.trim().is_empty(), "{}", definition.name);
         }
+        assert_eq!(table().lines().count(), DEFINITIONS.len() + 2);
+        assert!(table().contains("| `LINKERD2_PROXY_CORES` | `1` | Worker threads. |\n"), "{}", table());
     }
 }

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::connect::{Peer, Way};
 use crate::control::view::{Discovery, View};
 use crate::drain::Drain;
+use crate::limit::Limit;
 use crate::live::Live;
 use crate::settings::Settings;
 use crate::socket;
@@ -39,6 +40,9 @@ pub(crate) struct Worker {
     balancers: Cache<Arc<str>, Balancer>,
     applications: Cache<SocketAddr, Peer>,
     forwards: Cache<SocketAddr, Peer>,
+    /// Requests under way.
+    pub(crate) inbound: Limit,
+    pub(crate) outbound: Limit,
     random: Cell<u64>,
 }
 
@@ -52,6 +56,8 @@ impl Worker {
         drain: Rc<Drain>,
         seed: u64,
     ) -> Self {
+        let inbound = Limit::new(settings.inbound_max_in_flight, settings.cores);
+        let outbound = Limit::new(settings.outbound_max_in_flight, settings.cores);
         Worker {
             settings,
             drain,
@@ -63,6 +69,8 @@ impl Worker {
             balancers: Cache::new(REMEMBERED),
             applications: Cache::new(REMEMBERED),
             forwards: Cache::new(REMEMBERED),
+            inbound,
+            outbound,
             random: Cell::new(seed | 1),
         }
     }
@@ -126,6 +134,9 @@ impl Worker {
             self.forwards.sweep(now, outbound);
             self.ports.sweep(now, inbound);
             self.applications.sweep(now, inbound);
+            self.balancers.each(|balancer| balancer.sweep(now));
+            self.forwards.each(|peer| peer.sweep(now));
+            self.applications.each(|peer| peer.sweep(now));
         }
     }
 

@@ -19,7 +19,9 @@ def command(once: bool, name: str) -> None:
     from weft.demo.story import Story
     from weft.demo.view import View
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Ctrl-C too: a shell that starts a command in the background has it ignore SIGINT.
+    for number in ENDING:
+        signal.signal(number, _interrupt)
     view = View()
 
     def stay(mesh: Mesh, front: str) -> None:
@@ -50,4 +52,9 @@ def command(once: bool, name: str) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    for each in ENDING:  # The mesh is being ended already; a second Ctrl-C would leave that half done.
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -3,20 +3,20 @@
 Ends it again, also when the demo itself is killed. Decides nothing about what it reads.
 """
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from weft.lib.errors import WeftError
 from weft.local import client
+from weft.local.state import find
 
 STOP_TIMEOUT_SECONDS = 20
 POLL_SECONDS = 0.3
@@ -42,11 +42,14 @@ class Mesh:
     def __init__(self, name: str, file: str) -> None:
         self.name = name
         self._text = file
-        self._folder = Path(tempfile.mkdtemp(prefix="weft-demo-"))
+        # Beside the mesh's own files, and named as one that is being made: whatever looks for a mesh next removes it,
+        # should this process be killed.
+        self._folder = find(name).root.with_name(f".{name}-demo.{os.getpid()}")
         self._output = self._folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._folder / "loom.yaml"
         file.write_text(self._text)
         # A session of its own: Ctrl-C is the demo's to handle, in the order that it wants.

@@ -81,6 +81,10 @@ class Api:
             await self._logs(request, reader, writer)
         elif what == "exec":
             await self._execute(request, descriptors, reader, writer)
+        elif what == "restart":
+            found = [each.replica.key for each in self._find(request)]
+            await self._mesh.restart(found)
+            _send(writer, {"restarted": found})
         elif what == "stat":
             workloads = self._replicas() if request.get("by") == "replica" else self._workloads()
             _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), workloads)})

@@ -4,10 +4,10 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-from weft.local import namespaces
+from weft.local import health, namespaces
 from weft.local.plan import Replica
 from weft.local.rules import PROXY_MARK
-from weft.model.workload import ExecCheck, HttpCheck, Readiness
+from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Readiness
 
 
 async def ask(
@@ -35,7 +35,9 @@ async def _check(
     if isinstance(check, HttpCheck):
         status = await http_status(network, replica.address, check.port, check.path)
         return "" if 200 <= status < 400 else f"GET {check.path} answered {status}"
-    (await connect(network, replica.address, check.port)).close()
+    with await connect(network, replica.address, check.port) as connection:
+        if isinstance(check, GrpcCheck):
+            return await health.serving(connection, f"{replica.address}:{check.port}", check.service)
     return ""
 
 

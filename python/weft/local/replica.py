@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from weft.lib.tasks import start
-from weft.local import fabric, probes, zone
+from weft.local import fabric, host, probes, zone
 from weft.local.addresses import GATEWAY
 from weft.local.children import Child, Children
 from weft.local.launch import Launch
@@ -66,6 +66,8 @@ class Running:
     application: Process | None = None
     proxy: Process | None = None
     logs: dict[str, Log] = field(default_factory=dict)
+    leaving: bool = False
+    """About to be stopped: it still answers, and nobody should begin to ask it anything."""
     _loaded_rules: str = ""
     _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _application_stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,10 +103,16 @@ class Running:
         wanted = self.rules()
         if self.port is None or wanted == self._loaded_rules:
             return
-        code, printed = await self.around.children.run(["nft", "-f", "-"], network=self.port.network, text=wanted)
+        command = [host.find_program("nft") or "nft", "-f", "-"]
+        code, printed = await self.around.children.run(command, network=self.port.network, text=wanted)
         if code != 0:
             raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
         self._loaded_rules = wanted
+
+    def leave(self) -> None:
+        """Be not ready from now on, whatever the probe finds."""
+        self.leaving = True
+        self._say(False, "leaving")
 
     def execute(
         self, command: tuple[str, ...], stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]
@@ -121,6 +129,9 @@ class Running:
                 start(group, f"token {self.replica.key}", self.sidecar.token())
             if self.privileged_command:
                 start(group, f"app {self.replica.key}", self._keep_application())
+                # Its proxy asks it for a certificate first. Only polling tells when another process listens.
+                while not await self._http_ready(_CONTROL_PLANE_ADMIN, "/ready"):  # noqa: ASYNC110
+                    await asyncio.sleep(_PROXY_STARTING_PERIOD)
                 start(group, f"proxy {self.replica.key}", self._keep_proxy())
             else:
                 start(group, f"proxy {self.replica.key}", self._keep_proxy())
@@ -219,6 +230,8 @@ class Running:
             child.signal(9)
 
     def _say(self, ready: bool, reason: str) -> None:
+        if self.leaving:
+            ready, reason = False, "leaving"
         changed = ready != self.ready
         self.ready, self.reason = ready, reason
         if changed:

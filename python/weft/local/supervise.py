@@ -128,6 +128,16 @@ class Supervisor:
             key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
         }
 
+    async def restart(self, keys: Sequence[str]) -> None:
+        """Stop these replicas and start them again, one after the other; each is ready before the next one stops."""
+        for key in keys:
+            replica = self.running[key][0].replica
+            await self._withdraw([key])
+            await self._stop([key])
+            self._start(key, replica)
+            while key in self.running and not self.running[key][0].ready:
+                await self.change.wait()
+
     def _workload_ready(self, namespace: str, workload: str) -> bool:
         keys = [
             key
@@ -142,7 +152,8 @@ class Supervisor:
         if any(replica.meshed for replica in new.replicas.values()):
             self._control.require()
             if _CONTROL not in self.running:
-                self._start(_CONTROL, objects.control_plane(), new)
+                self._start(_CONTROL, objects.control_plane())
+        await self._withdraw([*change.stop, *change.restart])
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
             self._published.close(listen)
@@ -152,7 +163,7 @@ class Supervisor:
             while not self.running[_CONTROL][0].ready:
                 await self.change.wait()
         for key in (*change.start, *change.restart):
-            self._start(key, new.replicas[key], new)
+            self._start(key, new.replicas[key])
         for listen in change.open:
             workload, port = new.publish[listen]
             try:
@@ -160,7 +171,7 @@ class Supervisor:
             except OSError as problem:
                 _say(str(problem))
 
-    def _start(self, key: str, replica: Replica, of: Plan) -> None:
+    def _start(self, key: str, replica: Replica) -> None:
         self._numbers += 1
         running = Running(
             replica=replica,
@@ -185,6 +196,16 @@ class Supervisor:
                 if os.environ.get("WEFT_DEBUG"):
                     traceback.print_exception(problem)
             await asyncio.sleep(_RETRY)
+
+    async def _withdraw(self, keys: Sequence[str]) -> None:
+        """Let everyone know that these replicas go before they are told: a request sent meanwhile is still answered."""
+        leaving = [self.running[key][0] for key in keys if key in self.running]
+        known = any(each.ready for each in leaving)
+        for each in leaving:
+            each.leave()
+        if known:
+            await self._refresh()
+            await asyncio.sleep(_WITHDRAWAL)
 
     async def _stop(self, keys: Sequence[str]) -> None:
         stopped = [self.running.pop(key)[1] for key in keys if key in self.running]
@@ -314,6 +335,8 @@ def _own_proc() -> None:
 
 _CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
 _RETRY = 1.0
+_WITHDRAWAL = 1.0
+"""Seconds from the news that a replica goes to its end: time for the control plane and all proxies to hear of it."""
 _PATIENCE = 5.0
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ families! {
     TCP_DENY "inbound_tcp_authz_deny_total" Kind::Counter, "Opaque connections that policy denied.";
     INBOUND_HTTP_ERRORS "inbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
     OUTBOUND_HTTP_ERRORS "outbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
-    INBOUND_TCP_ERRORS "inbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused.";
-    OUTBOUND_TCP_ERRORS "outbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused.";
+    INBOUND_TCP_ERRORS "inbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused, and opaque ones that broke off.";
+    OUTBOUND_TCP_ERRORS "outbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused, and opaque ones that broke off.";
 
     TCP_OPEN "tcp_open_total" Kind::Counter, "Connections opened.";
     TCP_OPEN_NOW "tcp_open_connections" Kind::Gauge, "Connections open now.";
@@ -45,4 +45,5 @@ static LATENCY_MS: [f64; 25] = [
     1., 2., 3., 4., 5., 10., 20., 30., 40., 50., 100., 200., 300., 400., 500., 1000., 2000., 3000., 4000., 5000., 10_000., 20_000.,
     30_000., 40_000., 50_000.,
 ];
-static ROUTE_SECONDS: [f64; 4] = [0.05, 0.5, 1., 10.];
+/// Fine enough to tell methods of a few milliseconds apart.
+static ROUTE_SECONDS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1., 2., 5., 10.];

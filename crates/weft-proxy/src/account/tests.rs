@@ -18,7 +18,7 @@ struct Book {
 impl Book {
     #[expect(clippy::disallowed_methods, reason = "a clock has to begin somewhere")]
     fn new() -> Self {
-        let (registry, now) = (Registry::default(), Rc::new(Cell::new(Instant::now())));
+        let (registry, now) = (Registry::new(Duration::from_secs(600)), Rc::new(Cell::new(Instant::now())));
         let clock = now.clone();
         Book { accounts: Rc::new(Accounts::new(&registry, move || clock.get())), registry, now }
     }

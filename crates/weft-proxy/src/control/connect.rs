@@ -14,8 +14,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use rustls::client::Resumption;
-use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,8 +23,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
+use weft_core::identity::Identity;
 
-use crate::tls::Certified;
+use crate::tls::{self, Certified};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -93,12 +92,12 @@ async fn open(target: &Target, proof: Proof) -> io::Result<Connection> {
         return Ok(Connection::Plain(tcp(target).await?));
     }
     let name = target.name.clone().ok_or_else(|| io::Error::other("no name is known that the server must prove"))?;
-    let config = config(proof).await?;
+    let config = config(proof, &name).await?;
     secure(tcp(target).await?, name, config).await
 }
 
-async fn secure(stream: TcpStream, name: ServerName<'static>, config: ClientConfig) -> io::Result<Connection> {
-    Ok(Connection::Tls(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)))
+async fn secure(stream: TcpStream, name: ServerName<'static>, config: Arc<ClientConfig>) -> io::Result<Connection> {
+    Ok(Connection::Tls(Box::new(TlsConnector::from(config).connect(name, stream).await?)))
 }
 
 async fn tcp(target: &Target) -> io::Result<TcpStream> {
@@ -111,36 +110,21 @@ async fn tcp(target: &Target) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// TLS 1.3 only, no ALPN (the control plane's proxy takes HTTP/2 by its preface).
-async fn config(proof: Proof) -> io::Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has TLS 1.3");
-    let mut config = match proof {
-        Proof::Anonymous(roots) => builder.with_root_certificates(roots.borrow().clone()).with_no_client_auth(),
+/// No ALPN: the control plane's proxy takes HTTP/2 by its preface.
+async fn config(proof: Proof, name: &ServerName<'_>) -> io::Result<Arc<ClientConfig>> {
+    let expected = Identity::parse(&name.to_str()).map_err(|error| io::Error::other(error.0))?;
+    let made = match proof {
+        Proof::Anonymous(roots) => {
+            let roots = roots.borrow().clone();
+            tls::control_client(&roots, None, &expected)
+        }
         Proof::Certified(mut certified) => {
             let certified = certified.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
             let certified = certified.ok_or_else(|| io::Error::other("no certificate"))?;
-            let shown = CertifiedKey::new(certified.chain.clone(), certified.key.clone());
-            builder.with_root_certificates(certified.roots.clone()).with_client_cert_resolver(Arc::new(Shown(Arc::new(shown))))
+            tls::control_client(&certified.roots, Some(&certified), &expected)
         }
     };
-    // Connections are few and long; a ticket could outlive the anchors under which it was made.
-    config.resumption = Resumption::disabled();
-    Ok(config)
-}
-
-#[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
-
-impl rustls::client::ResolvesClientCert for Shown {
-    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.clone())
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
+    made.map_err(io::Error::other)
 }
 
 /// One open connection.
@@ -236,8 +220,9 @@ mod tests {
             TlsAcceptor::from(Arc::new(config)).accept(stream).await
         };
         let connecting = async {
-            let config = super::config(proof).await?;
-            secure(tcp(&target).await?, ServerName::try_from(expected.to_string()).unwrap(), config).await
+            let name = ServerName::try_from(expected.to_string()).unwrap();
+            let config = super::config(proof, &name).await?;
+            secure(tcp(&target).await?, name, config).await
         };
         let (accepted, connected) = tokio::join!(accepting, connecting);
         connected.map_err(|error| error.to_string())?;

@@ -7,7 +7,6 @@
 mod table;
 mod watches;
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use self::table::{Start, Table};
 use self::watches::Questions;
 use super::default_inbound::DefaultInbound;
 use super::stream::Patience;
+use crate::metrics::{Family, Kind, Labels, Samples};
 
 /// What is known about one original destination.
 #[derive(Clone, Debug)]
@@ -106,23 +106,26 @@ impl View {
         self.shared.inbound.watch(port, default, default)
     }
 
-    /// Metric lines: keys held, and keys refused because there were too many.
-    pub(crate) fn metrics(&self) -> String {
-        let tables = [self.shared.outbound.counts(), self.shared.endpoints.counts(), self.shared.inbound.counts()];
-        let mut text = String::new();
-        text.push_str("# HELP control_view_keys Destinations, endpoint sets and ports that the control plane is asked about.\n");
-        text.push_str("# TYPE control_view_keys gauge\n");
-        for counts in &tables {
-            let _ = writeln!(text, "control_view_keys{{kind=\"{}\"}} {}", counts.kind, counts.keys);
+    /// Gives a scrape how many keys are held, and how many were refused because there were too many.
+    pub(crate) fn sample(&self, samples: &mut Samples) {
+        for counts in [self.shared.outbound.counts(), self.shared.endpoints.counts(), self.shared.inbound.counts()] {
+            let labels = Labels::default().with("kind", counts.kind);
+            samples.push(&HELD, labels.clone(), counts.keys as f64);
+            samples.push(&REFUSED, labels, counts.refused as f64);
         }
-        text.push_str("# HELP control_view_refused_total Uses of a key that was not asked about because there were too many.\n");
-        text.push_str("# TYPE control_view_refused_total counter\n");
-        for counts in &tables {
-            let _ = writeln!(text, "control_view_refused_total{{kind=\"{}\"}} {}", counts.kind, counts.refused);
-        }
-        text
     }
 }
+
+static HELD: Family = Family {
+    name: "control_view_keys",
+    help: "Destinations, endpoint sets and ports that the control plane is asked about.",
+    kind: Kind::Gauge,
+};
+static REFUSED: Family = Family {
+    name: "control_view_refused_total",
+    help: "Uses of a key that was not asked about because there were too many.",
+    kind: Kind::Counter,
+};
 
 impl Driver {
     /// Starts watches as they are asked for and ends those that nobody needs; returns when the last `View` is gone.

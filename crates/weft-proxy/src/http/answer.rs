@@ -70,12 +70,20 @@ pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, information
 /// Answers what upstream did not, and tells the record how the exchange ended.
 pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, informational: bool, mut record: Record) {
     match ended {
-        Ok(done) => record.ended(done.status.as_u16(), done.grpc_status),
+        Ok(done) => {
+            if let Some(carried) = &done.carried {
+                record.carried(carried);
+            }
+            record.ended(done.status.as_u16(), done.grpc_status);
+        }
         Err(Failed::Unanswered(unanswered)) => {
             stop(Stopped::Refused(unanswered.refusal), unanswered.sink, asked, informational, record).await;
         }
-        Err(Failed::BrokenOff { refusal, .. }) => record.broken(&refusal),
-        Err(Failed::ClientGone { .. }) => record.client_gone(),
+        Err(Failed::BrokenOff(refusal)) => record.broken(&refusal),
+        Err(Failed::ClientGone(why)) => {
+            tracing::debug!(%why, "the client went away before its answer was complete");
+            record.client_gone();
+        }
     }
 }
 

@@ -43,17 +43,17 @@ pub(crate) struct Done {
 pub(crate) enum Failed {
     /// The client has seen nothing: another upstream may be tried if the refusal says it is safe, or the sink be given the refusal.
     Unanswered(Box<Unanswered>),
-    /// The client was told, by a reset or a close, that the answer ends here. A status if its head had been passed on.
-    BrokenOff { status: Option<StatusCode>, refusal: Refusal },
+    /// The client was told, by a reset or a close, that the answer ends here.
+    BrokenOff(Refusal),
     /// The client went away; upstream was told.
-    ClientGone { status: Option<StatusCode>, why: Broken },
+    ClientGone(Broken),
 }
 
 pub(crate) struct Unanswered {
     pub(crate) refusal: Refusal,
     pub(crate) sink: Sink,
     pub(crate) source: Source,
-    /// There if upstream did not take it.
+    /// There if upstream did not take it, or took it without a body and says that it has not acted on it.
     pub(crate) request: Option<Request<()>>,
     /// Whether `source` has lost pieces of the body to the attempt.
     pub(crate) consumed: bool,
@@ -68,10 +68,13 @@ pub(crate) async fn run(
     upstream: Upstream,
     observer: &mut impl Observe,
 ) -> Result<Done, Failed> {
+    // A server of HTTP/2 can say that it has not acted on a request; one without a body is then still whole.
+    let whole = source.is_end();
+    let kept = (whole && upstream.version() == Version::H2).then(|| request.clone());
     let sent = tokio::select! {
         biased;
         sent = upstream.send(request, source.is_end()) => sent,
-        why = sink.closed() => return Err(Failed::ClientGone { status: None, why }),
+        why = sink.closed() => return Err(Failed::ClientGone(why)),
     };
     let (outgoing, pending) = match sent {
         Ok(sent) => sent,
@@ -87,18 +90,19 @@ pub(crate) async fn run(
     };
     ended.map_err(|broke| match broke {
         Broke::Unanswered(refusal, sink) => {
-            Failed::Unanswered(Box::new(Unanswered { refusal, sink, source, request: None, consumed: consumed.get() }))
+            let request = kept.filter(|_| refusal.retry == Retry::Safe);
+            Failed::Unanswered(Box::new(Unanswered { refusal, sink, source, request, consumed: consumed.get() && !whole }))
         }
-        Broke::Off(status, refusal) => Failed::BrokenOff { status, refusal },
-        Broke::Gone(status, why) => Failed::ClientGone { status, why },
+        Broke::Off(refusal) => Failed::BrokenOff(refusal),
+        Broke::Gone(why) => Failed::ClientGone(why),
     })
 }
 
 /// As [`Failed`], while the request's body is still borrowed.
 enum Broke {
     Unanswered(Refusal, Sink),
-    Off(Option<StatusCode>, Refusal),
-    Gone(Option<StatusCode>, Broken),
+    Off(Refusal),
+    Gone(Broken),
 }
 
 /// Passes the answer on, up to its final head; the request's body flows meanwhile.
@@ -118,14 +122,14 @@ async fn answer<O: Observe>(
                     pending.abort(&Broken::Reset(Reason::CANCEL));
                     return Err(Broke::Unanswered(bad_request(&why), sink));
                 }
-                Err(why) => return Err(Broke::Gone(None, why)),
+                Err(why) => return Err(Broke::Gone(why)),
             },
             reply = pending.next() => match reply {
                 Ok(Reply::Informational(mut head)) => {
                     observer.borrow_mut().informational(&mut head);
                     if let Err(why) = sink.informational(head).await {
                         pending.abort(&why);
-                        return Err(Broke::Gone(None, why));
+                        return Err(Broke::Gone(why));
                     }
                 }
                 Ok(Reply::Final(mut head, body)) => {
@@ -140,7 +144,7 @@ async fn answer<O: Observe>(
             },
             why = sink.closed() => {
                 pending.abort(&why);
-                return Err(Broke::Gone(None, why));
+                return Err(Broke::Gone(why));
             }
         }
     }
@@ -161,7 +165,7 @@ async fn finish<O: Observe>(
         Ok(outgoing) => outgoing,
         Err(why) => {
             body.abort(&why);
-            return Err(Broke::Gone(Some(status), why));
+            return Err(Broke::Gone(why));
         }
     };
     let ended = {
@@ -179,10 +183,10 @@ async fn finish<O: Observe>(
     };
     match ended {
         Ok(late) => Ok(Done { status, grpc_status: late.or(early), carried: None }),
-        Err(Side::Server(refusal)) => Err(Broke::Off(Some(status), refusal)),
+        Err(Side::Server(refusal)) => Err(Broke::Off(refusal)),
         Err(Side::Client(why)) => {
             body.abort(&why);
-            Err(Broke::Gone(Some(status), why))
+            Err(Broke::Gone(why))
         }
     }
 }
@@ -193,8 +197,8 @@ async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Done, Bro
         let why = Broken::Malformed { status: 502, why: "the server upgraded a connection to a client of HTTP/2" };
         return Err(Broke::Unanswered(server_broke(&why), sink));
     }
-    let client = sink.upgrade(head).await.map_err(|why| Broke::Gone(Some(status), why))?;
-    let carried = relay::run(client, server, |_, _| {}).await;
+    let client = sink.upgrade(head).await.map_err(Broke::Gone)?;
+    let carried = relay::run(client, server).await;
     Ok(Done { status, grpc_status: None, carried: Some(carried) })
 }
 
@@ -300,7 +304,7 @@ fn no_answer(why: &Broken, sink: Sink) -> Broke {
         // The server's own word, in the client's own protocol.
         (Broken::Reset(_), Version::H2) => {
             sink.abort(why);
-            Broke::Off(None, server_broke(why))
+            Broke::Off(server_broke(why))
         }
         _ => Broke::Unanswered(server_broke(why), sink),
     }

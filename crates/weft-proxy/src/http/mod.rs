@@ -70,15 +70,6 @@ impl Source {
         }
     }
 
-    /// The whole length in bytes, where the sender declared it.
-    pub(crate) fn length(&self) -> Option<u64> {
-        match self {
-            Source::Empty => Some(0),
-            Source::H1(source) => source.length(),
-            Source::H2(source) => source.length(),
-        }
-    }
-
     /// Tells the sender that the rest is not wanted, and why. Dropping a source says the same with the code CANCEL.
     pub(crate) fn abort(&mut self, why: &Broken) {
         match self {

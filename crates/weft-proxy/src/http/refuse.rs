@@ -9,8 +9,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use weft_core::outcome::Refusal;
 
-use super::{Broken, Sink};
-
 /// What a refusal has to know of the request, taken before the head goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
@@ -30,13 +28,8 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     kind.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
-/// Answers with the refusal. `informational` allows headers that tell about this proxy: to the local application always, to clients
-/// outside the mesh never.
-pub(crate) async fn send(sink: Sink, refusal: &Refusal, asked: Asked, informational: bool) -> Result<(), Broken> {
-    sink.respond(response(refusal, asked, informational), true).await.map(drop)
-}
-
-/// The head of the answer; no body follows it.
+/// The head of the answer; no body follows it. `informational` allows headers that tell about this proxy: to the local application
+/// always, to clients outside the mesh never.
 pub(crate) fn response(refusal: &Refusal, asked: Asked, informational: bool) -> Response<()> {
     let mut response = Response::new(());
     let http1 = matches!(asked.version, Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_09);

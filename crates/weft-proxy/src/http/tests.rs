@@ -72,11 +72,12 @@ async fn pass(request: Request<()>, source: Source, sink: Sink, upstream: Upstre
         Ok(done) => Ok(done),
         Err(Failed::Unanswered(unanswered)) => {
             let refusal = unanswered.refusal;
-            let _ = refuse::send(unanswered.sink, &refusal, asked, true).await;
-            Err(format!("refused {:?} {refusal}", refusal.retry))
+            let _ = unanswered.sink.respond(refuse::response(&refusal, asked, true), true).await;
+            let whole = unanswered.request.is_some() && !unanswered.consumed;
+            Err(format!("refused {:?} {refusal}{}", refusal.retry, if whole { ", request whole" } else { "" }))
         }
-        Err(Failed::BrokenOff { status, refusal }) => Err(format!("broken off {status:?} {refusal}")),
-        Err(Failed::ClientGone { why, .. }) => Err(format!("client gone {why}")),
+        Err(Failed::BrokenOff(refusal)) => Err(format!("broken off {refusal}")),
+        Err(Failed::ClientGone(why)) => Err(format!("client gone {why}")),
     }
 }
 

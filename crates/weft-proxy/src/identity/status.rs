@@ -1,8 +1,9 @@
 //! What can be seen of the certificate from outside.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::metrics::{Family, Kind, Labels, Samples};
 
 #[derive(Debug, Default)]
 pub(crate) struct Status {
@@ -24,21 +25,23 @@ impl Status {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Metric lines.
-    pub(crate) fn metrics(&self) -> String {
-        let mut text = String::new();
-        for (name, kind, help, value) in [
-            ("expiration_timestamp_seconds", "gauge", "When the certificate ends.", &self.expires),
-            ("refresh_timestamp_seconds", "gauge", "When the certificate was obtained.", &self.refreshed),
-            ("refreshes_total", "counter", "Certificates obtained.", &self.refreshes),
-            ("refresh_failures_total", "counter", "Requests for a certificate that failed.", &self.failures),
-        ] {
-            let name = format!("control_identity_cert_{name}");
-            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {}\n", value.load(Ordering::Relaxed));
+    /// Gives its values to a scrape.
+    pub(crate) fn sample(&self, samples: &mut Samples) {
+        for (family, value) in
+            [(&EXPIRES, &self.expires), (&REFRESHED, &self.refreshed), (&REFRESHES, &self.refreshes), (&FAILURES, &self.failures)]
+        {
+            samples.push(family, Labels::default(), value.load(Ordering::Relaxed) as f64);
         }
-        text
     }
 }
+
+static EXPIRES: Family =
+    Family { name: "control_identity_cert_expiration_timestamp_seconds", help: "When the certificate ends.", kind: Kind::Gauge };
+static REFRESHED: Family =
+    Family { name: "control_identity_cert_refresh_timestamp_seconds", help: "When the certificate was obtained.", kind: Kind::Gauge };
+static REFRESHES: Family = Family { name: "control_identity_cert_refreshes_total", help: "Certificates obtained.", kind: Kind::Counter };
+static FAILURES: Family =
+    Family { name: "control_identity_cert_refresh_failures_total", help: "Requests for a certificate that failed.", kind: Kind::Counter };
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -1,4 +1,5 @@
 //! Against a certificate authority in the process.
+#![allow(clippy::disallowed_methods, reason = "the certificates that are issued here are valid now")]
 
 use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
@@ -7,6 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::clock;
+use crate::metrics::{Format, Registry};
 
 const NAME: &str = "web.default.serviceaccount.identity.weft.cluster.local";
 
@@ -22,8 +25,8 @@ fn ca(name: &str) -> Ca {
 fn certify(ca: &Ca, request: &CertifyRequest, life: Duration) -> CertifyResponse {
     let der = request.certificate_signing_request.clone().into();
     let mut csr = CertificateSigningRequestParams::from_der(&der).unwrap();
-    csr.params.not_before = (SystemTime::now() - Duration::from_secs(60)).into();
-    csr.params.not_after = (SystemTime::now() + life).into();
+    csr.params.not_before = (clock::wall() - Duration::from_secs(60)).into();
+    csr.params.not_after = (clock::wall() + life).into();
     let leaf = csr.signed_by(ca).unwrap();
     CertifyResponse { leaf_certificate: leaf.der().to_vec(), intermediate_certificates: vec![], valid_until: None }
 }
@@ -46,7 +49,7 @@ fn setting() -> Setting {
         max_refresh: Duration::from_secs(86_400),
         backoff,
         chance: || 0.0,
-        now: SystemTime::now,
+        now: clock::wall,
     };
     Setting { _dir: dir, token, config }
 }
@@ -75,11 +78,13 @@ async fn a_certificate_is_obtained_and_published() {
         certified = certified.wait_for(Option::is_some) => {
             let certified = certified.unwrap().clone().unwrap();
             assert_eq!(certified.chain.len(), 1);
-            let left = certified.not_after.duration_since(SystemTime::now()).unwrap();
+            let left = certified.not_after.duration_since(clock::wall()).unwrap();
             assert!(left > Duration::from_secs(3500) && left <= Duration::from_secs(3600), "{left:?}");
         }
     }
-    let metrics = status.metrics();
+    let registry = Registry::new(Duration::ZERO);
+    registry.collect(move |samples| status.sample(samples));
+    let metrics = registry.render(Format::Text, clock::now());
     assert!(metrics.contains("control_identity_cert_refreshes_total 1\n"), "{metrics}");
     assert!(metrics.contains("control_identity_cert_refresh_failures_total 2\n"), "{metrics}");
 }
@@ -95,7 +100,7 @@ async fn renewal_reads_the_token_again() {
         tokens.send((request.token.clone(), request.certificate_signing_request.clone())).unwrap();
         // The certificate is due for renewal at once: 70 % of nothing.
         let answer = CertifyResponse {
-            valid_until: Some((SystemTime::now() + Duration::from_millis(40)).into()),
+            valid_until: Some((clock::wall() + Duration::from_millis(40)).into()),
             ..certify(&ca, &request, Duration::from_secs(3600))
         };
         async move { Ok(answer) }
@@ -126,7 +131,7 @@ async fn the_last_certificate_stays_to_its_end() {
     let ca = ca("anchor");
     let (renewal, Seen { mut certified, .. }) = Renewal::new(setting.config.clone(), anchors::fixed(&ca.pem()).unwrap()).unwrap();
     let asked = Mutex::new(0);
-    let end = SystemTime::now() + Duration::from_millis(400);
+    let end = clock::wall() + Duration::from_millis(400);
     let run = renewal.run_with(|request| {
         let mut asked = asked.lock().unwrap();
         *asked += 1;
@@ -140,7 +145,7 @@ async fn the_last_certificate_stays_to_its_end() {
     let check = async {
         certified.wait_for(Option::is_some).await.unwrap();
         certified.wait_for(Option::is_none).await.unwrap();
-        assert!(SystemTime::now() >= end);
+        assert!(clock::wall() >= end);
     };
     tokio::select! {
         () = run => unreachable!("it never ends"),

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::server::WebPkiClientVerifier;
@@ -70,7 +71,9 @@ impl Mesh {
     /// The configuration for connections to one endpoint. Each endpoint keeps its own: tickets are stored by server name, and replicas
     /// share a name but not their tickets.
     pub(crate) fn client(&self, expected: &ServerIdentity, alpn: Alpn) -> Result<Arc<ClientConfig>, rustls::Error> {
-        client_config(&self.provider, &self.certified.roots, Some(&self.certified), expected, alpn)
+        // One endpoint, one worker: few tickets are ever in use.
+        let tickets = Resumption::in_memory_sessions(4);
+        client_config(&self.provider, &self.certified.roots, Some(&self.certified), &expected.identity, alpn, tickets)
     }
 }
 
@@ -82,23 +85,24 @@ pub(crate) enum Alpn {
     None,
 }
 
-/// For the control streams: without a certificate of its own at first, with one once there is one.
+/// For the control streams: shows no certificate before there is one. Without tickets: connections are few and long.
 pub(crate) fn control_client(
     roots: &Arc<RootCertStore>,
-    certified: Option<&Arc<Certified>>,
-    expected: &ServerIdentity,
+    certified: Option<&Certified>,
+    expected: &Identity,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
-    client_config(&crypto(), roots, certified, expected, Alpn::None)
+    client_config(&crypto(), roots, certified, expected, Alpn::None, Resumption::disabled())
 }
 
 fn client_config(
     provider: &Arc<CryptoProvider>,
     roots: &Arc<RootCertStore>,
-    certified: Option<&Arc<Certified>>,
-    expected: &ServerIdentity,
+    certified: Option<&Certified>,
+    expected: &Identity,
     alpn: Alpn,
+    resumption: Resumption,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let verifier = verify::MeshServer::new(roots.clone(), provider.clone(), expected.identity.clone());
+    let verifier = verify::MeshServer::new(roots.clone(), provider.clone(), expected.clone());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -113,8 +117,7 @@ fn client_config(
     if alpn == Alpn::Transport {
         config.alpn_protocols = vec![ALPN_TRANSPORT.to_vec()];
     }
-    // One endpoint, one worker: few tickets are ever in use.
-    config.resumption = rustls::client::Resumption::in_memory_sessions(4);
+    config.resumption = resumption;
     Ok(Arc::new(config))
 }
 
@@ -159,8 +162,5 @@ pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream
     Ok((Io::client_tls(tls), transport_header))
 }
 
-/// The server identity for a DNS-like name, which is also what is sent as SNI.
-pub(crate) fn server_identity(name: &str) -> Result<ServerIdentity, weft_core::identity::InvalidIdentity> {
-    let identity = Identity::parse(name)?;
-    Ok(ServerIdentity { server_name: identity.as_str().into(), identity })
-}
+#[cfg(test)]
+pub(crate) mod tests;

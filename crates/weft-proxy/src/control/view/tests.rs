@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use weft_core::model::{Meta, OutboundProtocol};
 
 use super::*;
+use crate::clock;
 use crate::control::backoff::Backoff;
 use crate::control::connect::{Proof, Target, channel};
 use crate::control::convert::tcp_address;
@@ -18,6 +19,7 @@ use crate::r#gen::destination::{AddrSet, DestinationProfile, GetDestination, NoE
 use crate::r#gen::inbound::{self as wire_inbound, PortSpec, Server};
 use crate::r#gen::meta::{Metadata, metadata};
 use crate::r#gen::outbound::{self as wire_outbound, TrafficSpec};
+use crate::metrics::{Format, Registry};
 use crate::settings::Settings;
 
 /// One thing that the control plane does on a stream.
@@ -317,8 +319,12 @@ async fn keys_are_shared_and_limited() {
 
         let refused = view.outbound(addr("10.0.0.2:80"));
         assert!(matches!(**refused.borrow().as_ref().unwrap(), Discovery::Unknown));
-        assert!(view.metrics().contains("control_view_refused_total{kind=\"outbound\"} 1\n"), "{}", view.metrics());
-        assert!(view.metrics().contains("control_view_keys{kind=\"outbound\"} 1\n"));
+        let registry = Registry::new(Duration::ZERO);
+        let sampled = view.clone();
+        registry.collect(move |samples| sampled.sample(samples));
+        let text = registry.render(Format::Text, clock::now());
+        assert!(text.contains("control_view_refused_total{kind=\"outbound\"} 1\n"), "{text}");
+        assert!(text.contains("control_view_keys{kind=\"outbound\"} 1\n"), "{text}");
 
         drop((first, again));
         let mut second = view.outbound(addr("10.0.0.2:80"));

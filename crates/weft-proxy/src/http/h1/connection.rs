@@ -151,10 +151,6 @@ impl Connection {
         self.ahead.is_none() && self.body.is_done()
     }
 
-    pub(super) fn body_left(&self) -> Option<u64> {
-        self.body.remaining()
-    }
-
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, Broken>> {
         loop {
             let piece = match self.ahead.take() {

@@ -8,17 +8,11 @@ use crate::http::{Broken, Frame};
 pub(crate) struct Source {
     conn: Shared,
     turn: u64,
-    /// Of the whole body, where the head said it.
-    length: Option<u64>,
 }
 
 impl Source {
     pub(super) fn new(conn: &Shared) -> Self {
-        let (turn, length) = {
-            let conn = conn.borrow();
-            (conn.turn, conn.body_left())
-        };
-        Self { conn: conn.clone(), turn, length }
+        Self { conn: conn.clone(), turn: conn.borrow().turn }
     }
 
     /// The next piece, or `None` at the end. Dropping the future loses nothing.
@@ -37,10 +31,5 @@ impl Source {
     pub(crate) fn is_end(&self) -> bool {
         let conn = self.conn.borrow();
         conn.turn != self.turn || conn.body_ended()
-    }
-
-    /// Bytes of the whole body, where known beforehand.
-    pub(crate) fn length(&self) -> Option<u64> {
-        self.length
     }
 }

@@ -173,7 +173,7 @@ impl Pending {
         }
         Pin::new(&mut self.response).poll(cx).map(|response| {
             let (head, recv) = response.map_err(broken)?.into_parts();
-            let body = Source::new(recv, &head.headers, Some(self.stream.clone()));
+            let body = Source::new(recv, Some(self.stream.clone()));
             Ok(Reply::Final(Response::from_parts(head, ()), crate::http::Source::H2(body)))
         })
     }

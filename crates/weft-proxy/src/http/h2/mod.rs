@@ -49,16 +49,13 @@ pub(crate) struct Source {
     recv: RecvStream,
     /// Bytes handed out last, whose room the sender gets back with the next call.
     held: usize,
-    length: Option<u64>,
     /// Present on the client side; keeps the stream counted as open and able to be reset.
     stream: Option<Rc<Stream>>,
 }
 
 impl Source {
-    fn new(recv: RecvStream, headers: &HeaderMap, stream: Option<Rc<Stream>>) -> Self {
-        // The crate has checked that there is at most one and that the data adds up to it.
-        let length = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        Source { recv, held: 0, length, stream }
+    fn new(recv: RecvStream, stream: Option<Rc<Stream>>) -> Self {
+        Source { recv, held: 0, stream }
     }
 
     pub(crate) async fn frame(&mut self) -> Result<Option<Frame>, Broken> {
@@ -81,10 +78,6 @@ impl Source {
 
     pub(crate) fn is_end(&self) -> bool {
         self.recv.is_end_stream()
-    }
-
-    pub(crate) fn length(&self) -> Option<u64> {
-        self.length
     }
 
     pub(crate) fn abort(&mut self, code: Reason) {

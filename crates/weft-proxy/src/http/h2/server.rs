@@ -125,7 +125,7 @@ fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Optio
         let _ = respond.send_response(answer, true);
         return None;
     }
-    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, request.headers(), None)) };
+    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, None)) };
     Some((request, source, crate::http::Sink::H2(Sink { respond })))
 }
 
