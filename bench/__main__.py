@@ -39,14 +39,14 @@ def main() -> int:
             with Mesh.start(Path(directory)) as mesh:
                 peers = available(mesh, Path(directory))
                 described = machine.describe()
-                records = measure.run(scenarios, peers, mesh, effort)
+                records, failed = measure.run(scenarios, peers, mesh, effort)
         except MeshError as problem:
             sys.stderr.write(f"bench: {problem}\n")
             return 1
     report.show(described, records)
     report.write(RESULTS, described, records)
     print(f"\nwritten: {RESULTS}")
-    return 0
+    return 1 if "weft" in failed else 0
 
 
 if __name__ == "__main__":

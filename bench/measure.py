@@ -18,19 +18,30 @@ _WARM_UP = 0.5
 _WARM_UPS = 6
 
 
-def run(scenarios: Sequence[Scenario], peers: Sequence[Peer], mesh: Mesh, effort: Effort) -> list[Record]:
-    """All records. Peers are stopped at the end."""
+def run(
+    scenarios: Sequence[Scenario], peers: Sequence[Peer], mesh: Mesh, effort: Effort
+) -> tuple[list[Record], set[str]]:
+    """All records, and the peers of which a window failed. Peers are stopped at the end."""
     samples = Samples()
+    failed: set[str] = set()
     try:
         for scenario in scenarios:
             for number in range(effort.runs):
                 _say(f"{scenario.name}: run {number + 1} of {effort.runs}")
                 for peer in peers:
-                    samples.add(scenario.name, peer.name, _ask(scenario, peer, mesh, effort))
+                    try:
+                        samples.add(scenario.name, peer.name, _ask(scenario, peer, mesh, effort))
+                    except (RequestsFailed, TimeoutError) as problem:
+                        _say(f"no figures of this run for {peer.name}: {problem}")
+                        failed.add(peer.name)
     finally:
         for peer in peers:
             peer.stop()
-    return samples.records()
+    return samples.records(), failed
+
+
+class RequestsFailed(Exception):
+    """A window in which not every request was answered well gives no figures."""
 
 
 def _ask(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:
@@ -55,7 +66,7 @@ def _start(peer: Peer) -> dict[str, float]:
     began = time.perf_counter()
     host, port = peer.url("http1").split("/")[2].split(":")
     if not waiting.answers(peer.network, host, int(port)):
-        raise RuntimeError(f"{peer.name}: the first request was not answered")
+        raise RequestsFailed("the first request was not answered")
     first = waiting.milliseconds(began)
     return {"ready_ms": max(sides), "first_request_ms": first} if sides else {"first_request_ms": first}
 
@@ -73,9 +84,7 @@ def _saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> d
     after = [processes.cpu_us(pid) for pid in pids]
     said = h2load.parse(printed)
     if said.failed or not said.requests:
-        raise RuntimeError(
-            f"{peer.name}: {said.failed} of {said.requests} requests failed in {scenario.name}\n{printed}"
-        )
+        raise RequestsFailed(f"{said.failed} of {said.requests} requests failed in {scenario.name}")
     with log.open() as lines:
         p50, p99 = h2load.latencies(lines)
     figures = {"requests_per_s": said.per_second, "p50_ms": p50, "p99_ms": p99}
