@@ -5,7 +5,8 @@
 //!
 //! Two choices make it fair where the plain method is not (a client with one call at a time would follow the noise of its own
 //! measurements for seconds): latencies that differ less than twofold, or rest on few calls, are called equal, and then pending calls
-//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint.
+//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. What was slow is asked again
+//! every now and then, and forgiven after a row of quick answers.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,11 @@ pub struct Load {
     latency: f64,
     updated: Instant,
     /// The last answers' times, in nanoseconds, newest first.
-    recent: [f64; ROW - 1],
+    recent: [f64; ROW],
+    /// How many calls the latency rests on, its siblings' among them.
     samples: u32,
+    /// How many calls were answered here.
+    answers: u32,
     pending: u32,
     /// The cost of a failure not yet answered by a success, and when it was laid on.
     penalty: Option<(f64, Instant)>,
@@ -41,8 +45,9 @@ impl Load {
             decay: (settings.decay.as_nanos() as f64).max(1.0),
             latency,
             updated: now,
-            recent: [0.0; ROW - 1],
+            recent: [0.0; ROW],
             samples,
+            answers: 0,
             pending: 0,
             penalty: None,
         }
@@ -58,15 +63,20 @@ impl Load {
         self.abandoned();
         self.penalty = None;
         let rtt = rtt.as_nanos() as f64;
-        let peak = self.recent.iter().fold(rtt, |low, earlier| low.min(*earlier));
         self.recent.rotate_right(1);
         self.recent[0] = rtt;
+        self.answers = self.answers.saturating_add(1);
         let elapsed = now.saturating_duration_since(self.updated).as_nanos() as f64;
         // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds.
         let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / (f64::from(self.samples) + 1.0));
-        // One answer out of line moves the average a little; `peak` is what moves it at once.
+        // One answer out of line moves the average a little; a row of them moves it at once. Down only where calls come one by one: of
+        // many at once a row is answered in the same moment and says little.
         let rtt = if self.samples == 0 { rtt } else { rtt.min(OUTLIER * self.latency) };
-        self.latency = (self.latency + (rtt - self.latency) * weight).max(peak);
+        self.latency += (rtt - self.latency) * weight;
+        if self.answers as usize >= ROW {
+            let (low, high) = self.recent.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), one| (low.min(*one), high.max(*one)));
+            self.latency = self.latency.max(low).min(if self.pending == 0 { high } else { f64::INFINITY });
+        }
         self.samples = self.samples.saturating_add(1);
         self.updated = now;
     }
@@ -107,8 +117,14 @@ impl Load {
     fn is_near(&self, other: &Load, now: Instant) -> bool {
         let (a, b) = (self.penalty_at(now), other.penalty_at(now));
         let (a, b) = (self.latency_at(now).max(a), other.latency_at(now).max(b));
-        let known = |load: &Load| load.samples >= TRUSTED || load.penalty.is_some();
-        !known(self) || !known(other) || a.max(b) <= NEAR * a.min(b)
+        let forgotten = EXPLORE * a.min(b);
+        !self.is_known(forgotten, now) || !other.is_known(forgotten, now) || a.max(b) <= NEAR * a.min(b)
+    }
+
+    /// Whether the latency rests on enough calls, the last of them less than `forgotten` nanoseconds ago.
+    fn is_known(&self, forgotten: f64, now: Instant) -> bool {
+        let idle = self.pending == 0 && now.saturating_duration_since(self.updated).as_nanos() as f64 > forgotten;
+        self.penalty.is_some() || (self.samples >= TRUSTED && !idle)
     }
 }
 
@@ -143,8 +159,11 @@ const PENALTY_DECAY: f64 = 1e9;
 const NEAR: f64 = 2.0;
 /// Calls after which a latency is believed.
 const TRUSTED: u32 = 10;
-/// So many slow answers in a row are a slow endpoint.
+/// So many slow answers in a row are a slow endpoint, and so many quick ones a quick one.
 const ROW: usize = 4;
+/// After so many times the other endpoint's latency without a call an endpoint's own is not known any more: a slow moment must not
+/// cost it its share for seconds.
+const EXPLORE: f64 = 20.0;
 /// An answer counts as at most this many times the average.
 const OUTLIER: f64 = 3.0;
 
@@ -253,6 +272,23 @@ mod tests {
                 client.slower.push(1.0);
                 let shares = percents(&client.run(concurrent, 300));
                 assert!((12.0..=40.0).contains(&shares[3]), "{concurrent} at once, seed {seed}: {shares:?}");
+            }
+        }
+    }
+
+    /// Requirement: a replica that was slow for a moment soon has its share again.
+    #[test]
+    fn a_slow_moment_is_soon_forgiven() {
+        for concurrent in [1, 8] {
+            for seed in 1..=SEEDS {
+                let mut client = Client::new(3, seed);
+                client.run(concurrent, 600);
+                client.slower[1] = 10.0;
+                client.run(concurrent, 60);
+                client.slower[1] = 1.0;
+                client.run(concurrent, 200 * concurrent);
+                let shares = percents(&client.run(concurrent, 3000));
+                assert!(shares.iter().all(|share| (share - 33.3).abs() <= 10.0), "{concurrent} at once, seed {seed}: {shares:?}");
             }
         }
     }
