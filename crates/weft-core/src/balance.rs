@@ -1,12 +1,12 @@
 //! Which endpoint takes the next request.
 //!
-//! Decides by two random choices and the lower load, where load is a peak-sensitive moving average of latency times calls pending.
+//! Decides by two random choices and the lower load, where load is a moving average of latency times calls pending.
 //! Time and randomness are arguments. It never knows what an endpoint is: the caller keeps one [`Load`] beside each.
 //!
-//! Two choices make it fair where the plain method is not (a client with one call at a time would follow the noise of its own
-//! measurements for seconds): latencies that differ less than twofold, or rest on few calls, are called equal, and then pending calls
-//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. Calls that waited side by
-//! side tell of one moment, not of a row.
+//! Three choices make it fair where plain peak-EWMA is not (a client with one call at a time would follow the noise of its own
+//! measurements for seconds): latencies that differ less than threefold, or rest on few calls, are called equal, and then pending calls
+//! and chance decide; one slow answer moves the average a little, only a row of slow ones much; and what was slow is asked again
+//! every now and then.
 
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -20,10 +20,7 @@ pub struct Load {
     /// Nanoseconds.
     latency: f64,
     updated: Instant,
-    /// The last answers' times, in nanoseconds, newest first.
-    recent: [f64; ROW - 1],
-    /// When the newest of them came first; answers to calls sent before belong to the same moment.
-    moment: Instant,
+    /// How many calls the latency rests on, its siblings' among them.
     samples: u32,
     pending: u32,
     /// The cost of a failure not yet answered by a success, and when it was laid on.
@@ -41,16 +38,8 @@ impl Load {
             Some(median) => (*median, TRUSTED),
             None => (settings.default_rtt.as_nanos() as f64, 0),
         };
-        Load {
-            decay: (settings.decay.as_nanos() as f64).max(1.0),
-            latency,
-            updated: now,
-            recent: [0.0; ROW - 1],
-            moment: now,
-            samples,
-            pending: 0,
-            penalty: None,
-        }
+        let decay = (settings.decay.as_nanos() as f64).max(1.0);
+        Load { decay, latency, updated: now, samples, pending: 0, penalty: None }
     }
 
     /// A call was sent. Exactly one of `finished`, `failed` and `abandoned` follows.
@@ -62,28 +51,18 @@ impl Load {
     pub fn finished(&mut self, now: Instant, rtt: Duration) {
         self.abandoned();
         self.penalty = None;
-        let sent_later = now.saturating_duration_since(self.moment) >= rtt;
         let rtt = rtt.as_nanos() as f64;
-        let peak = if sent_later {
-            let peak = self.recent.iter().fold(rtt, |low, earlier| low.min(*earlier));
-            self.recent.rotate_right(1);
-            self.recent[0] = rtt;
-            self.moment = now;
-            peak
+        if self.samples == 0 {
+            self.latency = rtt;
         } else {
-            self.recent[0] = self.recent[0].min(rtt);
-            0.0
-        };
-        if !sent_later && self.samples < TRUSTED {
-            return;
+            let least = match (rtt > self.latency, self.samples < TRUSTED) {
+                (true, _) => SLOWER,
+                (false, true) => SETTLING,
+                (false, false) => QUICKER,
+            };
+            let weight = (1.0 - faded(self.updated, now, self.decay)).max(least);
+            self.latency += (rtt.min(OUTLIER * self.latency) - self.latency) * weight;
         }
-        let elapsed = now.saturating_duration_since(self.updated).as_nanos() as f64;
-        // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds. The very first
-        // stands only until the second: it met an endpoint that had everything to load.
-        let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / f64::from(self.samples.max(1)));
-        // One answer out of line moves the average a little; `peak` is what moves it at once.
-        let rtt = if self.samples == 0 { rtt } else { rtt.min(OUTLIER * self.latency) };
-        self.latency = (self.latency + (rtt - self.latency) * weight).max(peak);
         self.samples = self.samples.saturating_add(1);
         self.updated = now;
     }
@@ -124,8 +103,16 @@ impl Load {
     fn is_near(&self, other: &Load, now: Instant) -> bool {
         let (a, b) = (self.penalty_at(now), other.penalty_at(now));
         let (a, b) = (self.latency_at(now).max(a), other.latency_at(now).max(b));
-        let known = self.samples.min(other.samples) >= TRUSTED || self.penalty.is_some() || other.penalty.is_some();
+        let forgotten = EXPLORE * a.min(b);
+        let failing = self.penalty.is_some() || other.penalty.is_some();
+        let known = failing || (self.is_known(forgotten, now) && other.is_known(forgotten, now));
         !known || a.max(b) <= NEAR * a.min(b)
+    }
+
+    /// Whether the latency rests on enough calls, the last of them less than `forgotten` nanoseconds ago.
+    fn is_known(&self, forgotten: f64, now: Instant) -> bool {
+        let idle = self.pending == 0 && now.saturating_duration_since(self.updated).as_nanos() as f64 > forgotten;
+        self.samples >= TRUSTED && !idle
     }
 }
 
@@ -159,14 +146,23 @@ fn faded(since: Instant, now: Instant, decay: f64) -> f64 {
 pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
 /// Nanoseconds. After a failure an endpoint whose siblings answer in milliseconds is left alone for some seconds.
 const PENALTY_DECAY: f64 = 1e9;
-/// Latencies within this factor are called equal.
-const NEAR: f64 = 2.0;
+/// Latencies within this factor are called equal: the noise of a busy machine stays below it, and between calls that wait at the same
+/// time the number pending tells more than any average.
+const NEAR: f64 = 3.0;
 /// Calls after which a latency is believed.
 const TRUSTED: u32 = 10;
-/// So many slow answers in a row are a slow endpoint.
-const ROW: usize = 4;
+/// After so many times the other endpoint's latency without a call an endpoint's own is not known any more: a slow moment must not
+/// cost it its share for seconds.
+const EXPLORE: f64 = 20.0;
 /// An answer counts as at most this many times the average.
 const OUTLIER: f64 = 3.0;
+/// What a slower answer weighs at least: some twenty calls of a slow endpoint, but not the handful that one stall keeps waiting, move
+/// the average out of `NEAR`.
+const SLOWER: f64 = 1.0 / 32.0;
+/// What a quicker answer weighs at least: an endpoint that recovered is soon believed.
+const QUICKER: f64 = 1.0 / 8.0;
+/// The same while the latency is not yet believed: the first call met an endpoint that had everything to load.
+const SETTLING: f64 = 1.0 / 2.0;
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests count time from wherever they begin")]
@@ -300,6 +296,23 @@ mod tests {
                 client.slower.push(1.0);
                 let shares = percents(&client.run(concurrent, 300));
                 assert!((12.0..=40.0).contains(&shares[3]), "{concurrent} at once, seed {seed}: {shares:?}");
+            }
+        }
+    }
+
+    /// Requirement: a replica that was slow for a moment soon has its share again.
+    #[test]
+    fn a_slow_moment_is_soon_forgiven() {
+        for concurrent in [1, 8] {
+            for seed in 1..=SEEDS {
+                let mut client = Client::new(3, seed);
+                client.run(concurrent, 600);
+                client.slower[1] = 10.0;
+                client.run(concurrent, 60);
+                client.slower[1] = 1.0;
+                client.run(concurrent, 200 * concurrent);
+                let shares = percents(&client.run(concurrent, 3000));
+                assert!(shares.iter().all(|share| (share - 33.3).abs() <= 10.0), "{concurrent} at once, seed {seed}: {shares:?}");
             }
         }
     }
