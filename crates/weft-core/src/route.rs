@@ -141,7 +141,10 @@ pub fn apply_response(filters: &[Filter], headers: &mut HeaderMap) {
 pub fn backend(distribution: &Distribution, available: impl Fn(&Backend) -> bool, random: u32) -> Option<&Arc<Backend>> {
     match distribution {
         Distribution::Empty => None,
+        // The ordinary case is not asked whether it is available: it is taken either way.
+        Distribution::FirstAvailable(backends) if backends.len() == 1 => backends.first(),
         Distribution::FirstAvailable(backends) => backends.iter().find(|backend| available(backend)).or(backends.first()),
+        Distribution::Weighted(backends) if backends.len() == 1 => weighted(backends, |_| true, random),
         Distribution::Weighted(backends) => {
             weighted(backends, |backend| available(backend), random).or_else(|| weighted(backends, |_| true, random))
         }
