@@ -37,6 +37,14 @@ test: .venv/.programs ## Run every test: Rust, then Python (unit, property, end 
 soak: .venv/.programs ## Run the tests that take minutes.
 	.venv/bin/pytest tests/soak
 
+.PHONY: bench
+bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, QUICK=1); as root, some minutes.
+	@scripts/bench-peers "$(CACHE)/tools"
+	cargo build --release --locked --package weft-proxy
+	WEFT_PROXY_BINARY="$(CARGO_TARGET_DIR)/release/weft-proxy" \
+	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
+		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
+
 .PHONY: check
 check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from bench import h2load, processes, waiting
 from bench.figures import Record, Samples
-from bench.mesh import Mesh
+from bench.mesh import MESSAGE, Mesh
 from bench.peers import Peer
 from bench.scenario import Effort, Scenario
 
 _WARM_UP = 0.5
+_WARM_UPS = 6
 
 
 def run(scenarios: Sequence[Scenario], peers: Sequence[Peer], mesh: Mesh, effort: Effort) -> list[Record]:
@@ -64,9 +65,9 @@ def _saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> d
     log = mesh.directory / "requests.log"
     log.unlink(missing_ok=True)
     payload = mesh.directory / "payload"
-    payload.write_bytes(b"\0\0\0\0\x5f" + b"x" * 95)  # a gRPC message of 100 bytes with its prefix
+    payload.write_bytes(MESSAGE)
     url = peer.url(scenario.protocol)
-    _generate(peer, h2load.command(scenario, url, _WARM_UP, payload, None))
+    _warm_up(peer, h2load.command(scenario, url, _WARM_UP, payload, None))
     before = [processes.cpu_us(pid) for pid in pids]
     printed = _generate(peer, h2load.command(scenario, url, effort.seconds, payload, log))
     after = [processes.cpu_us(pid) for pid in pids]
@@ -83,6 +84,14 @@ def _saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> d
         figures["cpu_us_per_request"] = used / said.requests
         figures["rss_loaded_mb"] = sum(processes.rss_mb(pid) for pid in pids) / len(pids)
     return figures
+
+
+def _warm_up(peer: Peer, command: list[str]) -> None:
+    """Until everything is connected: HAProxy answers a burst of first requests with a TLS handshake for each."""
+    for _ in range(_WARM_UPS):
+        said = h2load.parse(_generate(peer, command))
+        if said.requests and not said.failed:
+            return
 
 
 def _generate(peer: Peer, command: list[str]) -> str:

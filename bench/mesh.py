@@ -22,6 +22,9 @@ from weft.local.state import find
 HTTP1_PORT = 8080
 GRPC_PORT = 8081
 BODY = "x" * 100
+GRPC_PATH = "/bench.Bench/call.grpc"
+MESSAGE = b"\0\0\0\0\x5f" + b"x" * 95
+"""A gRPC message of 100 bytes with its prefix: what a call sends and gets."""
 MESH = f"bench-{os.getpid()}"
 
 
@@ -50,6 +53,10 @@ class Mesh:
             (directory / f"{role}.d").mkdir()
             (directory / f"{role}.d").chmod(0o777)
             (directory / f"{role}.conf").write_text(_nginx(directory / f"{role}.d"))
+        served = directory / "served" / GRPC_PATH.lstrip("/")
+        served.parent.mkdir(parents=True)
+        served.write_bytes(MESSAGE)
+        (directory / "mime.types").write_text("application/grpc grpc\n")
         file = directory / "mesh.json"
         file.write_text("\n---\n".join(json.dumps(document) for document in _documents(directory)))
         said = directory / "up.log"
@@ -147,13 +154,16 @@ def _network(directory: Path, role: str) -> int:
 
 
 def _documents(directory: Path) -> Iterator[dict[str, object]]:
-    nginx = host.find_program("nginx")
-    if nginx is None:
-        raise MeshError("nginx is missing: it is the backend of every scenario")
+    nginx, nghttpd = host.find_program("nginx"), host.find_program("nghttpd")
+    if nginx is None or nghttpd is None:
+        raise MeshError("nginx or nghttpd is missing: they are the backends of every scenario")
+    # nginx resets a stream whose request it did not read; nghttpd reads it and sends trailers, as a gRPC server does.
+    calls = f"{nghttpd} --no-tls -d {directory}/served --mime-types-file={directory}/mime.types"
+    calls += f" --trailer='grpc-status: 0' {GRPC_PORT}"
     for prefix in ("", "peer-"):
         annotations = {"linkerd.io/inject": "disabled"} if prefix else {}
         backend: dict[str, object] = {
-            "command": [nginx, "-e", "stderr", "-c", f"{directory}/{prefix}backend.conf"],
+            "command": ["sh", "-c", f"{calls} & exec {nginx} -e stderr -c {directory}/{prefix}backend.conf"],
             "ports": [{"name": "http", "port": HTTP1_PORT}, {"name": "grpc", "port": GRPC_PORT}],
             "readiness": {"tcpSocket": {"port": HTTP1_PORT}},
         }
@@ -171,7 +181,7 @@ def _documents(directory: Path) -> Iterator[dict[str, object]]:
 
 
 def _nginx(directory: Path) -> str:
-    """One worker, no log, no limit on a connection's requests; HTTP/1.1 on one port, gRPC's HTTP/2 on another."""
+    """One worker, no log, no limit on a connection's requests."""
     temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in _TEMPORARY)
     return f"""
 worker_processes 1; daemon off; pid {directory}/pid; error_log stderr error;
@@ -179,10 +189,6 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; {temporary}
   server {{ listen {HTTP1_PORT}; default_type text/plain; location / {{ return 200 "{BODY}"; }} }}
-  server {{
-    listen {GRPC_PORT} http2; http2_max_concurrent_streams 1024; default_type application/grpc;
-    location / {{ add_trailer grpc-status 0; return 200 "{BODY}"; }}
-  }}
 }}
 """
 

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from bench import certificates, configurations, processes, waiting
 from bench.configurations import Ports
-from bench.mesh import GRPC_PORT, HTTP1_PORT, Mesh
+from bench.mesh import GRPC_PATH, GRPC_PORT, HTTP1_PORT, Mesh
 from weft.local import host
 
 Protocols = Literal["http1", "grpc"]
@@ -261,4 +261,4 @@ def program(name: str) -> str | None:
 
 
 def _url(address: str, port: int) -> str:
-    return f"http://{address}:{port}/bench.Bench/Call"
+    return f"http://{address}:{port}{GRPC_PATH}"

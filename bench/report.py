@@ -4,11 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.figures import Record
+
+_WIDTH = 104
+"""Of the table, whatever the terminal's: what is printed is also kept in files."""
 
 
 def write(path: Path, described: Mapping[str, object], records: Sequence[Record]) -> None:
@@ -20,7 +24,7 @@ def write(path: Path, described: Mapping[str, object], records: Sequence[Record]
 
 def show(described: Mapping[str, object], records: Sequence[Record], console: Console | None = None) -> None:
     """Print everything."""
-    out = console or Console(width=None)
+    out = console or Console(width=_WIDTH)
     for title, value in described.items():
         pairs = value.items() if isinstance(value, Mapping) else ()
         out.print(f"[bold]{title}[/bold]  " + ", ".join(f"{name} {each}" for name, each in pairs if each != ""))
@@ -28,7 +32,8 @@ def show(described: Mapping[str, object], records: Sequence[Record], console: Co
         of_scenario = [record for record in records if record.scenario == scenario]
         table = Table(title=scenario, title_justify="left", title_style="bold")
         for heading in ("metric", "unit", "peer", "median", "low - high", "/ envoy", "/ haproxy"):
-            table.add_column(heading, justify="left" if heading in ("metric", "unit", "peer") else "right")
+            justify: Literal["left", "right"] = "left" if heading in ("metric", "unit", "peer") else "right"
+            table.add_column(heading, justify=justify, no_wrap=True)
         for metric in dict.fromkeys(record.metric for record in of_scenario):
             rows = [record for record in of_scenario if record.metric == metric]
             for first, record in enumerate(rows):

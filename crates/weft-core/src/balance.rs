@@ -5,9 +5,10 @@
 //!
 //! Two choices make it fair where the plain method is not (a client with one call at a time would follow the noise of its own
 //! measurements for seconds): latencies that differ less than twofold, or rest on few calls, are called equal, and then pending calls
-//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. What was slow is asked again
-//! every now and then, and forgiven after a row of quick answers.
+//! and chance decide; and one slow answer is taken for chance, only a row of slow ones for a slow endpoint. Calls that waited side by
+//! side tell of one moment, not of a row. What was slow is asked again every now and then, and forgiven after a row of quick answers.
 
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use crate::model::PeakEwma;
@@ -21,9 +22,11 @@ pub struct Load {
     updated: Instant,
     /// The last answers' times, in nanoseconds, newest first.
     recent: [f64; ROW],
+    /// When the newest of them came first; answers to calls sent before belong to the same moment.
+    moment: Instant,
     /// How many calls the latency rests on, its siblings' among them.
     samples: u32,
-    /// How many calls were answered here.
+    /// How many moments were recorded.
     answers: u32,
     pending: u32,
     /// The cost of a failure not yet answered by a success, and when it was laid on.
@@ -46,6 +49,7 @@ impl Load {
             latency,
             updated: now,
             recent: [0.0; ROW],
+            moment: now,
             samples,
             answers: 0,
             pending: 0,
@@ -62,10 +66,16 @@ impl Load {
     pub fn finished(&mut self, now: Instant, rtt: Duration) {
         self.abandoned();
         self.penalty = None;
+        let sent_later = now.saturating_duration_since(self.moment) >= rtt;
         let rtt = rtt.as_nanos() as f64;
-        self.recent.rotate_right(1);
-        self.recent[0] = rtt;
-        self.answers = self.answers.saturating_add(1);
+        if sent_later {
+            self.recent.rotate_right(1);
+            self.recent[0] = rtt;
+            self.moment = now;
+            self.answers = self.answers.saturating_add(1);
+        } else {
+            self.recent[0] = self.recent[0].min(rtt);
+        }
         let elapsed = now.saturating_duration_since(self.updated).as_nanos() as f64;
         // The first calls count equally, later ones by the time that passed: the first alone would stand for seconds.
         let weight = (1.0 - (-elapsed / self.decay).exp()).max(1.0 / (f64::from(self.samples) + 1.0));
@@ -75,7 +85,7 @@ impl Load {
         self.latency += (rtt - self.latency) * weight;
         if self.answers as usize >= ROW {
             let (low, high) = self.recent.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), one| (low.min(*one), high.max(*one)));
-            self.latency = self.latency.max(low).min(if self.pending == 0 { high } else { f64::INFINITY });
+            self.latency = self.latency.max(if sent_later { low } else { 0.0 }).min(if self.pending == 0 { high } else { f64::INFINITY });
         }
         self.samples = self.samples.saturating_add(1);
         self.updated = now;
@@ -129,7 +139,10 @@ impl Load {
 }
 
 /// Picks one of `ready`, an index that `load` understands. None when nothing is ready. `random` is asked two or three times.
-pub fn pick<'a>(load: impl Fn(usize) -> &'a Load, ready: &[usize], now: Instant, random: &mut impl FnMut() -> u32) -> Option<usize> {
+pub fn pick<L>(load: impl Fn(usize) -> L, ready: &[usize], now: Instant, random: &mut impl FnMut() -> u32) -> Option<usize>
+where
+    L: Deref<Target = Load>,
+{
     let mut below = |n: usize| ((u64::from(random()) * n as u64) >> 32) as usize;
     let (first, second) = match ready {
         [] => return None,
@@ -141,7 +154,7 @@ pub fn pick<'a>(load: impl Fn(usize) -> &'a Load, ready: &[usize], now: Instant,
         }
     };
     let (a, b) = (load(first), load(second));
-    let order = if a.is_near(b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
+    let order = if a.is_near(&b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
     // The two come in random order: a tie needs no third throw.
     Some(if order.is_le() { first } else { second })
 }
@@ -196,6 +209,8 @@ mod tests {
         loads: Vec<Load>,
         slower: Vec<f64>,
         dead: Vec<usize>,
+        /// Answers nothing before.
+        stalled: Option<(usize, Duration)>,
         start: Instant,
         now: Duration,
         calls: BinaryHeap<Reverse<(Duration, usize, Duration)>>,
@@ -207,7 +222,7 @@ mod tests {
             let start = Instant::now();
             let loads = (0..replicas).map(|_| Load::new(SETTINGS, [], start)).collect();
             let (slower, random) = (vec![1.0; replicas], Box::new(generator(seed)));
-            Client { loads, slower, dead: vec![], start, now: Duration::ZERO, calls: BinaryHeap::new(), random }
+            Client { loads, slower, dead: vec![], stalled: None, start, now: Duration::ZERO, calls: BinaryHeap::new(), random }
         }
 
         fn run(&mut self, concurrent: usize, calls: usize) -> Vec<usize> {
@@ -225,7 +240,8 @@ mod tests {
                 let outlier = if (self.random)().is_multiple_of(100) { 10.0 } else { 1.0 };
                 let dead = self.dead.contains(&picked);
                 let millis = if dead { 0.2 } else { (2.0 - 3.0 * uniform.ln()) * outlier * self.slower[picked] };
-                self.calls.push(Reverse((self.now + Duration::from_secs_f64(millis / 1e3), picked, self.now)));
+                let awake = self.stalled.filter(|(index, _)| *index == picked).map_or(self.now, |(_, until)| until.max(self.now));
+                self.calls.push(Reverse((awake + Duration::from_secs_f64(millis / 1e3), picked, self.now)));
             }
             while !self.calls.is_empty() {
                 self.finish();
@@ -241,6 +257,19 @@ mod tests {
             } else {
                 self.loads[index].finished(self.start + at, at - since);
             }
+        }
+    }
+
+    /// Requirement: a replica that stood still for a moment, with calls waiting in it, keeps its share: it answers all of them late at
+    /// once, and then as quickly as its siblings.
+    #[test]
+    fn a_stall_is_not_a_slow_replica() {
+        for seed in 1..=SEEDS {
+            let mut client = Client::new(3, seed);
+            client.run(8, 300);
+            client.stalled = Some((1, client.now + Duration::from_millis(100)));
+            let shares = percents(&client.run(8, 3000));
+            assert!(shares.iter().all(|share| (share - 33.3).abs() <= 5.0), "seed {seed}: {shares:?}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 
 use crate::drain::Drain;
 use crate::socket;
@@ -22,9 +23,16 @@ pub(crate) struct Accepted {
     pub(crate) original: SocketAddr,
 }
 
-/// Accepts until the drain says that nothing is left to serve. `serve` handles one connection; its future runs as a task of this worker.
-pub(crate) async fn run<F>(listener: TcpListener, options: socket::Options, limit: usize, drain: Rc<Drain>, serve: impl Fn(Accepted) -> F)
-where
+/// Accepts for as long as the worker lives. `serve` handles one connection; its future runs as a task of this worker.
+/// `full` is told of each connection that is closed because `limit` are open.
+pub(crate) async fn run<F>(
+    listener: TcpListener,
+    options: socket::Options,
+    limit: usize,
+    drain: Rc<Drain>,
+    serve: impl Fn(Accepted) -> F,
+    full: impl Fn(SocketAddr, &Refusal),
+) where
     F: Future<Output = ()> + 'static,
 {
     loop {
@@ -36,7 +44,8 @@ where
             }
         };
         let Some(open) = drain.open(limit) else {
-            warn!(%peer, limit, "connection closed: the limit of open connections is reached");
+            let reason = format!("{limit} connections are open in this worker already");
+            full(peer, &Refusal::new(Stage::Accept, Blame::Proxy, Retry::Safe, Cause::LoadShed, reason));
             continue;
         };
         match arrive(stream, peer, &options) {

@@ -272,9 +272,11 @@ impl Record {
         self.hop = Some(hop);
     }
 
-    /// Outbound: the attempt under way failed, and another may follow.
+    /// Outbound: the attempt under way failed, and another may follow. Inbound there is one hop, whose end is counted when it comes.
     pub(crate) fn attempt_failed(&mut self, refusal: &Refusal) {
-        if let Some(hop) = self.hop.take() {
+        if matches!(self.side, Side::Outbound { .. })
+            && let Some(hop) = self.hop.take()
+        {
             let end = End { status: None, grpc: None, class: Class::Failure, error: refusal.cause.label() };
             hop.respond(&self.accounts.shard, Ends::Ended(end));
         }

@@ -122,26 +122,44 @@ fn worker(parts: Parts) -> Result<(), String> {
         };
         let inbound = socket::register(inbound).map_err(|error| format!("the inbound port: {error}"))?;
         let outbound = socket::register(outbound).map_err(|error| format!("the outbound port: {error}"))?;
-        let to = worker.clone();
-        tokio::task::spawn_local(accept::run(inbound, options, limit, drain.clone(), move |accepted| {
-            let worker = to.clone();
-            async move {
-                let (peer, original) = (accepted.peer, accepted.original);
-                if let Err(refusal) = inbound::serve(accepted, worker.clone()).await {
-                    worker.accounts.stream_refused(Direction::Inbound, peer, original, &refusal);
+        let (to, full) = (worker.clone(), worker.clone());
+        let at = settings.inbound_listen;
+        let closed = move |peer, refusal: &_| full.accounts.stream_refused(Direction::Inbound, peer, at, refusal);
+        tokio::task::spawn_local(accept::run(
+            inbound,
+            options,
+            limit,
+            drain.clone(),
+            move |accepted| {
+                let worker = to.clone();
+                async move {
+                    let (peer, original) = (accepted.peer, accepted.original);
+                    if let Err(refusal) = inbound::serve(accepted, worker.clone()).await {
+                        worker.accounts.stream_refused(Direction::Inbound, peer, original, &refusal);
+                    }
                 }
-            }
-        }));
-        let to = worker.clone();
-        tokio::task::spawn_local(accept::run(outbound, socket::Options::default(), limit, drain.clone(), move |accepted| {
-            let worker = to.clone();
-            async move {
-                let (peer, original) = (accepted.peer, accepted.original);
-                if let Err(refusal) = outbound::serve(accepted, worker.clone()).await {
-                    worker.accounts.stream_refused(Direction::Outbound, peer, original, &refusal);
+            },
+            closed,
+        ));
+        let (to, full) = (worker.clone(), worker.clone());
+        let at = settings.outbound_listen;
+        let closed = move |peer, refusal: &_| full.accounts.stream_refused(Direction::Outbound, peer, at, refusal);
+        tokio::task::spawn_local(accept::run(
+            outbound,
+            socket::Options::default(),
+            limit,
+            drain.clone(),
+            move |accepted| {
+                let worker = to.clone();
+                async move {
+                    let (peer, original) = (accepted.peer, accepted.original);
+                    if let Err(refusal) = outbound::serve(accepted, worker.clone()).await {
+                        worker.accounts.stream_refused(Direction::Outbound, peer, original, &refusal);
+                    }
                 }
-            }
-        }));
+            },
+            closed,
+        ));
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
         drain.finished().await;

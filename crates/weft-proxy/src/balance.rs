@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ahash::AHashMap;
 use weft_core::balance::{FAILURE_PENALTY, Load, pick};
 use weft_core::model::{Endpoints, PeakEwma, Queue};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
@@ -27,6 +28,8 @@ pub(crate) struct Balancer {
     /// The published value that `slots` was made from.
     applied: RefCell<Option<Arc<Endpoints>>>,
     slots: RefCell<Vec<Rc<Slot>>>,
+    /// Room for the choice, kept so that choosing allocates nothing.
+    ready: RefCell<Vec<usize>>,
     waiting: Cell<usize>,
 }
 
@@ -46,13 +49,23 @@ pub(crate) struct InFlight {
 
 impl Balancer {
     pub(crate) fn new(path: Arc<str>, published: Live<Option<Arc<Endpoints>>>, settings: PeakEwma, way: Way) -> Self {
-        Balancer { path, published, way, settings, applied: RefCell::default(), slots: RefCell::default(), waiting: Cell::new(0) }
+        Balancer {
+            path,
+            published,
+            way,
+            settings,
+            applied: RefCell::default(),
+            slots: RefCell::default(),
+            ready: RefCell::default(),
+            waiting: Cell::new(0),
+        }
     }
 
     /// Whether a request could be sent now.
     pub(crate) fn is_available(&self) -> bool {
         self.apply();
-        !self.ready(clock::now(), &[]).is_empty()
+        let now = clock::now();
+        self.slots.borrow().iter().any(|slot| slot.is_ready(now))
     }
 
     /// The endpoint for one request. `tried` are passed over while there are others. Waits for one until `deadline`, with at most
@@ -64,7 +77,12 @@ impl Balancer {
         deadline: Instant,
         random: &mut impl FnMut() -> u32,
     ) -> Result<Rc<Slot>, Refusal> {
+        self.apply();
+        if let Some(slot) = self.choose(clock::now(), tried, random) {
+            return Ok(slot);
+        }
         loop {
+            // Watched before looked at, so that a set published in between is not missed.
             let changed = self.published.changed();
             self.apply();
             let now = clock::now();
@@ -83,6 +101,11 @@ impl Balancer {
         }
     }
 
+    /// Closes idle connections that were kept for long enough.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.slots.borrow().iter().for_each(|slot| slot.peer.sweep(now));
+    }
+
     /// One more request to the endpoint. It failed to connect: see `InFlight::unreachable`.
     pub(crate) fn begin(&self, slot: &Rc<Slot>) -> InFlight {
         slot.load.borrow_mut().started();
@@ -90,24 +113,22 @@ impl Balancer {
     }
 
     fn choose(&self, now: Instant, tried: &[SocketAddr], random: &mut impl FnMut() -> u32) -> Option<Rc<Slot>> {
-        let mut ready = self.ready(now, tried);
-        if ready.is_empty() {
-            ready = self.ready(now, &[]);
-        }
         let slots = self.slots.borrow();
-        let loads: Vec<_> = slots.iter().map(|slot| slot.load.borrow()).collect();
-        let slot = slots[pick(|index| &loads[index], &ready, now, random)?].clone();
+        let mut ready = self.ready.borrow_mut();
+        for passed_over in [tried, &[]] {
+            let fits = |slot: &Slot| slot.is_ready(now) && !passed_over.contains(&slot.peer.endpoint.addr);
+            ready.clear();
+            ready.extend(slots.iter().enumerate().filter(|(_, slot)| fits(slot)).map(|(index, _)| index));
+            if !ready.is_empty() || tried.is_empty() {
+                break;
+            }
+        }
+        let slot = slots[pick(|index| slots[index].load.borrow(), &ready, now, random)?].clone();
         // After a pause one request finds out whether the endpoint is back; meanwhile others go where they are sure of a connection.
         if slot.not_before.get().is_some() && ready.len() > 1 {
             slot.not_before.set(Some(now + self.way.timeout));
         }
         Some(slot)
-    }
-
-    fn ready(&self, now: Instant, tried: &[SocketAddr]) -> Vec<usize> {
-        let slots = self.slots.borrow();
-        let ready = |slot: &Slot| slot.not_before.get().is_none_or(|at| at <= now) && !tried.contains(&slot.peer.endpoint.addr);
-        slots.iter().enumerate().filter(|(_, slot)| ready(slot)).map(|(index, _)| index).collect()
     }
 
     fn next_retry(&self) -> Option<Instant> {
@@ -129,12 +150,16 @@ impl Balancer {
         let mut slots = self.slots.borrow_mut();
         let old = std::mem::take(&mut *slots);
         let now = clock::now();
+        let fresh = {
+            let siblings: Vec<_> = old.iter().map(|slot| slot.load.borrow()).collect();
+            Load::new(self.settings, siblings.iter().map(|load| &**load), now)
+        };
+        let old: AHashMap<_, _> = old.into_iter().map(|slot| (slot.peer.endpoint.addr, slot)).collect();
         for endpoint in published.iter().flat_map(|set| set.endpoints.values()) {
-            let kept = old.iter().find(|slot| *slot.peer.endpoint == **endpoint);
+            let kept = old.get(&endpoint.addr).filter(|slot| *slot.peer.endpoint == **endpoint);
             let slot = kept.cloned().unwrap_or_else(|| {
-                let siblings: Vec<_> = old.iter().map(|slot| slot.load.borrow()).collect();
-                let load = Load::new(self.settings, siblings.iter().map(|load| &**load), now);
-                Rc::new(Slot { peer: Peer::new(endpoint.clone(), self.way), load: RefCell::new(load), not_before: Cell::new(None) })
+                let peer = Peer::new(endpoint.clone(), self.way);
+                Rc::new(Slot { peer, load: RefCell::new(fresh.clone()), not_before: Cell::new(None) })
             });
             slots.push(slot);
         }
@@ -174,6 +199,10 @@ impl Drop for Place<'_> {
 }
 
 impl Slot {
+    fn is_ready(&self, now: Instant) -> bool {
+        self.not_before.get().is_none_or(|at| at <= now)
+    }
+
     /// Leaves the endpoint alone for a pause that grows with the failures in a row.
     fn back_off(&self, settings: &Settings, random: u32) {
         let doublings = self.peer.failures().saturating_sub(1).min(16);
@@ -227,3 +256,6 @@ pub(crate) const ATTEMPTS: usize = 8;
 pub(crate) fn deadline(queue: Queue) -> Instant {
     clock::now() + queue.failfast.max(Duration::from_millis(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,11 @@ impl<K: Hash + Eq + Clone, V> Cache<K, V> {
         value
     }
 
+    /// Calls `visit` for every value.
+    pub(crate) fn each(&self, visit: impl Fn(&V)) {
+        self.entries.borrow().values().for_each(|entry| visit(&entry.value));
+    }
+
     /// Drops what nobody holds and nobody asked for since `idle`.
     pub(crate) fn sweep(&self, now: Instant, idle: Duration) {
         self.entries.borrow_mut().retain(|_, entry| Rc::strong_count(&entry.value) > 1 || now.saturating_duration_since(entry.used) < idle);

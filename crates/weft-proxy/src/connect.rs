@@ -52,6 +52,9 @@ pub(crate) struct Peer {
     configured: RefCell<Option<Configured>>,
     /// Connects that failed in a row.
     failures: Cell<u32>,
+    /// Connects that ended, well or not, and why the last one failed.
+    attempts: Cell<u32>,
+    refused: RefCell<Option<Refusal>>,
 }
 
 /// The client configuration made under one certificate; its tickets die with it.
@@ -78,6 +81,8 @@ impl Peer {
             idle: RefCell::default(),
             configured: RefCell::default(),
             failures: Cell::new(0),
+            attempts: Cell::new(0),
+            refused: RefCell::default(),
         }
     }
 
@@ -102,11 +107,16 @@ impl Peer {
     /// Takes back an HTTP/1 connection after an exchange; one that cannot carry another is closed.
     pub(crate) fn give_back(&self, connection: h1::client::Connection) {
         let now = clock::now();
+        self.sweep(now);
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|(_, since)| now.saturating_duration_since(*since) < self.way.idle);
         if idle.len() < IDLE && connection.is_reusable() {
             idle.push((connection, now));
         }
+    }
+
+    /// Closes idle HTTP/1 connections that were kept for long enough.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.idle.borrow_mut().retain(|(_, since)| now.saturating_duration_since(*since) < self.way.idle);
     }
 
     async fn http1(&self, worker: &Worker) -> Result<Upstream, Refusal> {
@@ -126,9 +136,16 @@ impl Peer {
         if let Some(connection) = self.open_shared() {
             return Ok(Upstream::H2(connection));
         }
+        let before = self.attempts.get();
         let _opening = self.opening.lock().await;
         if let Some(connection) = self.open_shared() {
             return Ok(Upstream::H2(connection));
+        }
+        if self.attempts.get() != before
+            && let Some(refusal) = &*self.refused.borrow()
+        {
+            // Those who waited for an attempt share its failure; one after the other they would wait out one timeout each.
+            return Err(refusal.clone());
         }
         let io = self.open(Session::Http(Version::H2), worker).await?;
         let connection = h2::client::connect(io, self.keep_alive())
@@ -156,13 +173,18 @@ impl Peer {
             Some(identity) => self.open_meshed(identity, session, worker).await,
             None => self.dial(self.endpoint.addr).await.map(Io::new),
         };
+        self.attempts.set(self.attempts.get().wrapping_add(1));
         match opened {
             Ok(io) => {
                 self.failures.set(0);
+                self.refused.replace(None);
                 Ok(io.counted(worker.accounts.connected(self.way.direction, &self.endpoint)))
             }
             Err(refusal) => {
-                self.failures.set(self.failures.get().saturating_add(1));
+                if refusal.blame == Blame::Server {
+                    self.failures.set(self.failures.get().saturating_add(1));
+                }
+                self.refused.replace(Some(refusal.clone()));
                 Err(refusal)
             }
         }
@@ -170,7 +192,9 @@ impl Peer {
 
     async fn open_meshed(&self, identity: &ServerIdentity, session: Session, worker: &Worker) -> Result<Io, Refusal> {
         let Some(mesh) = worker.mesh() else {
-            return Err(self.failed(Cause::ConnectFailed, "this workload has no certificate yet".to_owned()));
+            // Not the endpoint's fault: it must not be left alone for it.
+            let reason = "this workload has no certificate yet";
+            return Err(Refusal::new(Stage::Connect, Blame::Proxy, Retry::Safe, Cause::ConnectFailed, reason));
         };
         let (addr, alpn) = match self.endpoint.transport_port {
             Some(port) => (SocketAddr::new(self.endpoint.addr.ip(), port), Alpn::Transport),

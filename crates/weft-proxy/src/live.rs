@@ -3,27 +3,35 @@
 //! Keeps the worker's own pointer to the value last seen and asks the publisher only when it changed, so that the request path takes no
 //! lock and touches no shared counter. It never publishes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use tokio::sync::watch;
 
 pub(crate) struct Live<T> {
     published: RefCell<watch::Receiver<T>>,
     seen: RefCell<T>,
+    /// Whether `seen` is the last word of a publisher that is gone.
+    last: Cell<bool>,
 }
 
 impl<T: Clone> Live<T> {
     pub(crate) fn new(mut published: watch::Receiver<T>) -> Self {
         let seen = published.borrow_and_update().clone();
-        Live { published: RefCell::new(published), seen: RefCell::new(seen) }
+        Live { published: RefCell::new(published), seen: RefCell::new(seen), last: Cell::new(false) }
     }
 
     /// The value in force now.
     pub(crate) fn load(&self) -> T {
         let mut published = self.published.borrow_mut();
-        // An error means that the publisher is gone: the last value stays in force.
-        if published.has_changed().unwrap_or(false) {
-            *self.seen.borrow_mut() = published.borrow_and_update().clone();
+        match published.has_changed() {
+            Ok(false) => {}
+            Ok(true) => *self.seen.borrow_mut() = published.borrow_and_update().clone(),
+            // The publisher is gone. Its last word may not have been seen yet; it stays in force.
+            Err(_) if self.last.get() => {}
+            Err(_) => {
+                self.last.set(true);
+                *self.seen.borrow_mut() = published.borrow_and_update().clone();
+            }
         }
         self.seen.borrow().clone()
     }
@@ -54,7 +62,9 @@ mod tests {
         assert_eq!(live.load(), 1);
         send.send_replace(2);
         assert_eq!(live.load(), 2);
+        send.send_replace(3);
         drop(send);
-        assert_eq!(live.load(), 2);
+        assert_eq!(live.load(), 3);
+        assert_eq!(live.load(), 3);
     }
 }

@@ -73,8 +73,11 @@ impl Chosen {
         }
     }
 
-    fn unreachable(&mut self, worker: &Worker) {
-        if let Chosen::Slot(_, flight) = self {
+    /// No connection could be opened. Says nothing of the endpoint if the fault was this proxy's.
+    fn unreachable(&mut self, refusal: &Refusal, worker: &Worker) {
+        if refusal.blame == Blame::Server
+            && let Chosen::Slot(_, flight) = self
+        {
             flight.unreachable(&worker.settings, worker.random());
         }
     }
@@ -121,7 +124,7 @@ pub(crate) async fn request(
                     Ok((chosen, upstream))
                 }
                 Err(refusal) => {
-                    chosen.unreachable(worker);
+                    chosen.unreachable(&refusal, worker);
                     Err((Some(chosen.peer().endpoint.addr), refusal))
                 }
             }
@@ -183,7 +186,13 @@ async fn attempt(
     if let Some(connection) = own {
         chosen.peer().give_back(connection);
     }
-    if matches!(ended, Err(Failed::Unanswered(_) | Failed::BrokenOff(_))) {
+    let refusal = match &ended {
+        Err(Failed::Unanswered(unanswered)) => Some(&unanswered.refusal),
+        Err(Failed::BrokenOff(refusal)) => Some(refusal),
+        Ok(_) | Err(Failed::ClientGone(_)) => None,
+    };
+    // A request that the client itself spoilt says nothing of the endpoint.
+    if refusal.is_some_and(|refusal| refusal.blame == Blame::Server) {
         chosen.failed();
     }
     ended
@@ -201,7 +210,7 @@ pub(crate) async fn stream(worker: &Worker, target: &Target) -> Result<(Io, Stre
                 return Ok((io, StreamInFlight(chosen)));
             }
             Err(refusal) => {
-                chosen.unreachable(worker);
+                chosen.unreachable(&refusal, worker);
                 tried.push(chosen.peer().endpoint.addr);
                 if !target.has_others() || tried.len() >= ATTEMPTS {
                     return Err(refusal);

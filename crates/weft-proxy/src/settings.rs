@@ -381,12 +381,12 @@ fn log_format(text: &str) -> Parsed<LogFormat> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashMap;
 
     use super::*;
 
-    fn least() -> HashMap<&'static str, &'static str> {
+    pub(crate) fn least() -> HashMap<&'static str, &'static str> {
         HashMap::from([
             ("LINKERD2_PROXY_DESTINATION_SVC_ADDR", "127.0.0.1:8086"),
             ("LINKERD2_PROXY_POLICY_SVC_ADDR", "127.0.0.1:8090"),

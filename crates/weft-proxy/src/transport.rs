@@ -124,3 +124,6 @@ fn plain(accepted: Accepted, seen: Bytes, opaque: bool, foreign: Option<Option<&
 fn refused(blame: Blame, reason: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(Stage::Transport, blame, Retry::Safe, Cause::Unauthorized, reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,6 +134,9 @@ impl Worker {
             self.forwards.sweep(now, outbound);
             self.ports.sweep(now, inbound);
             self.applications.sweep(now, inbound);
+            self.balancers.each(|balancer| balancer.sweep(now));
+            self.forwards.each(|peer| peer.sweep(now));
+            self.applications.each(|peer| peer.sweep(now));
         }
     }
 

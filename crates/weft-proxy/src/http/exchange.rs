@@ -53,7 +53,7 @@ pub(crate) struct Unanswered {
     pub(crate) refusal: Refusal,
     pub(crate) sink: Sink,
     pub(crate) source: Source,
-    /// There if upstream did not take it.
+    /// There if upstream did not take it, or took it without a body and says that it has not acted on it.
     pub(crate) request: Option<Request<()>>,
     /// Whether `source` has lost pieces of the body to the attempt.
     pub(crate) consumed: bool,
@@ -68,6 +68,9 @@ pub(crate) async fn run(
     upstream: Upstream,
     observer: &mut impl Observe,
 ) -> Result<Done, Failed> {
+    // A server of HTTP/2 can say that it has not acted on a request; one without a body is then still whole.
+    let whole = source.is_end();
+    let kept = (whole && upstream.version() == Version::H2).then(|| request.clone());
     let sent = tokio::select! {
         biased;
         sent = upstream.send(request, source.is_end()) => sent,
@@ -87,7 +90,8 @@ pub(crate) async fn run(
     };
     ended.map_err(|broke| match broke {
         Broke::Unanswered(refusal, sink) => {
-            Failed::Unanswered(Box::new(Unanswered { refusal, sink, source, request: None, consumed: consumed.get() }))
+            let request = kept.filter(|_| refusal.retry == Retry::Safe);
+            Failed::Unanswered(Box::new(Unanswered { refusal, sink, source, request, consumed: consumed.get() && !whole }))
         }
         Broke::Off(refusal) => Failed::BrokenOff(refusal),
         Broke::Gone(why) => Failed::ClientGone(why),

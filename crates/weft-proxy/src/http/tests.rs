@@ -73,7 +73,8 @@ async fn pass(request: Request<()>, source: Source, sink: Sink, upstream: Upstre
         Err(Failed::Unanswered(unanswered)) => {
             let refusal = unanswered.refusal;
             let _ = unanswered.sink.respond(refuse::response(&refusal, asked, true), true).await;
-            Err(format!("refused {:?} {refusal}", refusal.retry))
+            let whole = unanswered.request.is_some() && !unanswered.consumed;
+            Err(format!("refused {:?} {refusal}{}", refusal.retry, if whole { ", request whole" } else { "" }))
         }
         Err(Failed::BrokenOff(refusal)) => Err(format!("broken off {refusal}")),
         Err(Failed::ClientGone(why)) => Err(format!("client gone {why}")),

@@ -161,3 +161,6 @@ pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream
     let transport_header = tls.get_ref().1.alpn_protocol() == Some(ALPN_TRANSPORT);
     Ok((Io::client_tls(tls), transport_header))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -51,7 +51,10 @@ impl ServerCertVerifier for MeshServer {
         match &self.expected {
             Identity::Dns(name) => {
                 let name = ServerName::try_from(name.as_ref()).map_err(|_| CertificateError::NotValidForName)?;
-                leaf.verify_is_valid_for_subject_name(&name).map_err(|_| CertificateError::NotValidForName)?;
+                leaf.verify_is_valid_for_subject_name(&name).map_err(|_| CertificateError::NotValidForNameContext {
+                    expected: name.to_owned(),
+                    presented: leaf.valid_dns_names().chain(leaf.valid_uri_names()).map(str::to_owned).collect(),
+                })?;
             }
             Identity::Uri(_) => {
                 if identity_of(end_entity).ok().as_ref() != Some(&self.expected) {

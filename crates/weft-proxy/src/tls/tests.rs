@@ -1,0 +1,120 @@
+//! Two workloads over a real socket, with certificates of an authority in the process.
+
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::HandshakeKind;
+use rustls_pki_types::PrivateKeyDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::clock;
+
+pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn ca() -> Ca {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A workload of `ca` that trusts `trusted`; its certificate ended `ago`, or is good for an hour.
+pub(crate) fn mesh(ca: &Ca, trusted: &Ca, name: &str, ago: Option<Duration>) -> Mesh {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.into()]).unwrap();
+    params.not_before = (clock::wall() - 2 * HOUR).into();
+    params.not_after = ago.map_or(clock::wall() + HOUR, |ago| clock::wall() - ago).into();
+    let leaf = params.signed_by(&key, ca).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.der().clone()).unwrap();
+    let key = provider::sign::any_supported_type(&PrivateKeyDer::Pkcs8(key.serialize_der().into())).unwrap();
+    let certified = Certified { chain: vec![leaf.der().clone()], key, roots: roots.into(), not_after: clock::wall() + HOUR };
+    Mesh::new(Arc::new(certified)).unwrap()
+}
+
+pub(crate) fn expected(name: &str) -> ServerIdentity {
+    ServerIdentity { identity: Identity::parse(name).unwrap(), server_name: name.into() }
+}
+
+/// Connects with `config`; the server sends one byte. Who the server saw, and whether the client had to do a whole handshake.
+async fn meet(server: &Mesh, config: Arc<ClientConfig>) -> Result<(Client, bool, HandshakeKind), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut terminated = accept(server, Prefixed::new(stream)).await.map_err(|error| error.to_string())?;
+        // A client that refuses our certificate may be gone.
+        let _ = terminated.io.write_all(b"!").await;
+        let _ = terminated.io.shutdown().await;
+        Ok::<_, String>((terminated.client, terminated.transport_header))
+    };
+    let connecting = async {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let name = ServerName::try_from("web.default").unwrap();
+        let mut tls = TlsConnector::from(config).connect(name, stream).await.map_err(|error| error.to_string())?;
+        let mut said = Vec::new();
+        // Tickets come behind the handshake, in front of the first byte.
+        tls.read_to_end(&mut said).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(tls.get_ref().1.handshake_kind().unwrap())
+    };
+    let (served, connected) = tokio::join!(serving, connecting);
+    let kind = connected?;
+    let (client, header) = served?;
+    Ok((client, header, kind))
+}
+
+/// Requirement: both sides prove themselves, and the transport header is agreed on only where the client offers it.
+#[tokio::test]
+async fn both_sides_are_proven() {
+    let ca = ca();
+    let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
+    for (alpn, header) in [(Alpn::Transport, true), (Alpn::None, false)] {
+        let (seen, agreed, _) = meet(&server, client.client(&expected("web.default"), alpn).unwrap()).await.unwrap();
+        assert_eq!(seen, Client::Identified(Identity::parse("api.default").unwrap()));
+        assert_eq!(agreed, header);
+    }
+    let roots = &client.certified.roots;
+    let anonymous = control_client(roots, None, &Identity::parse("web.default").unwrap()).unwrap();
+    assert_eq!(meet(&server, anonymous).await.unwrap().0, Client::TlsAnonymous);
+}
+
+/// Requirement: a server with another name, an expired certificate or another authority is refused, and so is such a client.
+#[tokio::test]
+async fn what_is_not_proven_is_refused() {
+    let (ca, other) = (ca(), ca());
+    let client = mesh(&ca, &ca, "api.default", None);
+    let to_web = || client.client(&expected("web.default"), Alpn::Transport).unwrap();
+    for (server, why) in [
+        (mesh(&ca, &ca, "db.default", None), "not valid for name"),
+        (mesh(&ca, &ca, "web.default", Some(HOUR)), "Expired"),
+        (mesh(&other, &ca, "web.default", None), "does not hold"),
+    ] {
+        let error = meet(&server, to_web()).await.unwrap_err();
+        assert!(error.contains(why), "{why}: {error}");
+    }
+    let server = mesh(&ca, &ca, "web.default", None);
+    for client in [mesh(&other, &ca, "api.default", None), mesh(&ca, &ca, "api.default", Some(HOUR))] {
+        assert!(meet(&server, client.client(&expected("web.default"), Alpn::Transport).unwrap()).await.is_err());
+    }
+}
+
+/// Requirement: a second connection resumes the session and the server still knows who the client is; after either side's certificate
+/// was replaced there is nothing left to resume.
+#[tokio::test]
+async fn sessions_resume_and_end_with_the_certificate() {
+    let ca = ca();
+    let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
+    let config = client.client(&expected("web.default"), Alpn::Transport).unwrap();
+    assert_ne!(meet(&server, config.clone()).await.unwrap().2, HandshakeKind::Resumed);
+    let (seen, _, kind) = meet(&server, config.clone()).await.unwrap();
+    assert_eq!(kind, HandshakeKind::Resumed);
+    assert_eq!(seen, Client::Identified(Identity::parse("api.default").unwrap()));
+
+    let renewed = mesh(&ca, &ca, "web.default", None);
+    assert_ne!(meet(&renewed, config).await.unwrap().2, HandshakeKind::Resumed);
+    let renewed = mesh(&ca, &ca, "api.default", None).client(&expected("web.default"), Alpn::Transport).unwrap();
+    assert_ne!(meet(&server, renewed).await.unwrap().2, HandshakeKind::Resumed);
+}
