@@ -66,14 +66,18 @@ def command(
         policy_port=policy_port,
         admin_port=admin_port,
     )
+    failed: list[BaseException] = []
     try:
         asyncio.run(_run(options))
     except* WeftError as group:
-        for error in _leaves(group):
-            click.echo(f"weft control-plane: {error}", err=True)
-            if isinstance(error, WeftError) and error.hint:
-                click.echo(f"    hint: {error.hint}", err=True)
-        raise SystemExit(1) from None
+        failed = _leaves(group)
+    for error in failed:
+        click.echo(f"weft control-plane: {error}", err=True)
+        if isinstance(error, WeftError) and error.hint:
+            click.echo(f"    hint: {error.hint}", err=True)
+    if failed:
+        # Not inside `except*`: some Python 3.11 releases wrap what is raised there in another group, traceback and all.
+        raise SystemExit(1)
 
 
 async def _run(options: plane.Options) -> None:

@@ -31,7 +31,10 @@ def segments(packet):
 
 def main():
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+    try:
+        raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+    except PermissionError:  # not root outside the user namespace: as much as the system allows
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
     raw.settimeout(0.2)
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
