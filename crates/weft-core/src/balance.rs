@@ -4,10 +4,11 @@
 //! Time and randomness are arguments. It never knows what an endpoint is: the caller keeps one [`Load`] beside each.
 //!
 //! Three choices make it fair where plain peak-EWMA is not (a client with one call at a time would follow the noise of its own
-//! measurements for seconds): latencies that differ less than threefold, or rest on few calls, are called equal, and then pending calls
-//! and chance decide; one slow answer moves the average a little, only a row of slow ones much; and what was slow is asked again
-//! every now and then.
+//! measurements for seconds): latencies that differ less than threefold, or rest on few calls, are called equal, and then the endpoint
+//! takes the call that was given one the longest ago, unless it has many more pending; one slow answer moves the average a little, only
+//! a row of slow ones much; and what was slow is asked again every now and then.
 
+use std::cmp::Ordering;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub struct Load {
     /// How many calls the latency rests on, its siblings' among them.
     samples: u32,
     pending: u32,
+    /// When the last call was sent; before the first one, never.
+    last: Option<Instant>,
     /// The cost of a failure not yet answered by a success, and when it was laid on.
     penalty: Option<(f64, Instant)>,
 }
@@ -39,12 +42,13 @@ impl Load {
             None => (settings.default_rtt.as_nanos() as f64, 0),
         };
         let decay = (settings.decay.as_nanos() as f64).max(1.0);
-        Load { decay, latency, updated: now, samples, pending: 0, penalty: None }
+        Load { decay, latency, updated: now, samples, pending: 0, last: None, penalty: None }
     }
 
     /// A call was sent. Exactly one of `finished`, `failed` and `abandoned` follows.
-    pub fn started(&mut self) {
+    pub fn started(&mut self, now: Instant) {
         self.pending += 1;
+        self.last = Some(now);
     }
 
     /// The call was answered after `rtt`.
@@ -109,6 +113,11 @@ impl Load {
         !known || a.max(b) <= NEAR * a.min(b)
     }
 
+    /// Whether so much more is pending here than at the other endpoint that it is not its turn.
+    fn is_crowded(&self, other: &Load) -> bool {
+        self.pending > CROWDED * (other.pending + 1)
+    }
+
     /// Whether the latency rests on enough calls, the last of them less than `forgotten` nanoseconds ago.
     fn is_known(&self, forgotten: f64, now: Instant) -> bool {
         let idle = self.pending == 0 && now.saturating_duration_since(self.updated).as_nanos() as f64 > forgotten;
@@ -132,7 +141,13 @@ where
         }
     };
     let (a, b) = (load(first), load(second));
-    let order = if a.is_near(&b, now) { a.pending.cmp(&b.pending) } else { a.cost(now).total_cmp(&b.cost(now)) };
+    let order = match (a.is_near(&b, now), a.is_crowded(&b), b.is_crowded(&a)) {
+        (false, _, _) => a.cost(now).total_cmp(&b.cost(now)),
+        (true, true, _) => Ordering::Greater,
+        (true, _, true) => Ordering::Less,
+        // Not by calls pending: of equal replicas one that shares its processor would get less than its part for as long as it does.
+        (true, false, false) => a.last.cmp(&b.last),
+    };
     // The two come in random order: a tie needs no third throw.
     Some(if order.is_le() { first } else { second })
 }
@@ -146,9 +161,10 @@ fn faded(since: Instant, now: Instant, decay: f64) -> f64 {
 pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
 /// Nanoseconds. After a failure an endpoint whose siblings answer in milliseconds is left alone for some seconds.
 const PENALTY_DECAY: f64 = 1e9;
-/// Latencies within this factor are called equal: the noise of a busy machine stays below it, and between calls that wait at the same
-/// time the number pending tells more than any average.
+/// Latencies within this factor are called equal: the noise of a busy machine stays below it.
 const NEAR: f64 = 3.0;
+/// An endpoint with more than this many times the other's calls pending (one more counted) is passed over, whatever its latency was.
+const CROWDED: u32 = 2;
 /// Calls after which a latency is believed.
 const TRUSTED: u32 = 10;
 /// After so many times the other endpoint's latency without a call an endpoint's own is not known any more: a slow moment must not
@@ -219,7 +235,7 @@ mod tests {
                 let loads = &self.loads;
                 let picked = pick(|index| &loads[index], &ready, self.start + self.now, &mut self.random).unwrap();
                 counts[picked] += 1;
-                self.loads[picked].started();
+                self.loads[picked].started(self.start + self.now);
                 let uniform = (f64::from((self.random)()) + 1.0) / 4_294_967_297.0;
                 let outlier = if (self.random)().is_multiple_of(100) { 10.0 } else { 1.0 };
                 let dead = self.dead.contains(&picked);
@@ -265,6 +281,19 @@ mod tests {
             client.stalled = Some((1, Duration::from_millis(100)));
             let shares = percents(&client.run(8, 3000));
             assert!(shares.iter().all(|share| (share - 33.3).abs() <= 5.0), "seed {seed}: {shares:?}");
+        }
+    }
+
+    /// Requirement: replicas that are equal but for the processor they happen to share get equal shares.
+    #[test]
+    fn a_busy_processor_costs_no_share() {
+        for (concurrent, tolerance) in [(1, 5.0), (8, 5.0), (64, 5.0)] {
+            for seed in 1..=SEEDS {
+                let mut client = Client::new(3, seed);
+                client.slower = vec![1.0, 1.6, 1.3];
+                let shares = percents(&client.run(concurrent, 3000));
+                assert!(shares.iter().all(|share| (share - 33.3).abs() <= tolerance), "{concurrent} at once, seed {seed}: {shares:?}");
+            }
         }
     }
 
@@ -340,12 +369,12 @@ mod tests {
     fn penalties_fade_and_end() {
         let start = Instant::now();
         let mut load = Load::new(SETTINGS, [], start);
-        load.started();
+        load.started(start);
         load.failed(start, FAILURE_PENALTY);
         assert!(load.cost(start) >= 5e9);
         assert!(load.cost(start + Duration::from_secs(3)) > 1e8);
         assert!(load.cost(start + Duration::from_secs(10)) < 2e7);
-        load.started();
+        load.started(start + Duration::from_secs(1));
         load.finished(start + Duration::from_secs(1), Duration::from_millis(3));
         assert!(load.cost(start + Duration::from_secs(1)) < 4e6);
         assert_eq!(load.pending(), 0);

@@ -108,8 +108,9 @@ impl Balancer {
 
     /// One more request to the endpoint. It failed to connect: see `InFlight::unreachable`.
     pub(crate) fn begin(&self, slot: &Rc<Slot>) -> InFlight {
-        slot.load.borrow_mut().started();
-        InFlight { slot: slot.clone(), since: clock::now(), told: false }
+        let now = clock::now();
+        slot.load.borrow_mut().started(now);
+        InFlight { slot: slot.clone(), since: now, told: false }
     }
 
     fn choose(&self, now: Instant, tried: &[SocketAddr], random: &mut impl FnMut() -> u32) -> Option<Rc<Slot>> {
