@@ -26,6 +26,7 @@ def environment(replica: Replica, token_file: str, anchors_file: str) -> dict[st
     loopback = [f"127.0.0.1:{OUTBOUND_PORT}", *([f"[::1]:{OUTBOUND_PORT}"] if replica.address6 else [])]
     settings = {
         "INBOUND_LISTEN_ADDR": f"{everywhere}:{INBOUND_PORT}",
+        "OUTBOUND_LISTEN_ADDR": loopback[0],
         "OUTBOUND_LISTEN_ADDRS": ",".join(loopback),
         "CONTROL_LISTEN_ADDR": f"{everywhere}:{TAP_PORT}",
         "ADMIN_LISTEN_ADDR": f"{everywhere}:{ADMIN_PORT}",
