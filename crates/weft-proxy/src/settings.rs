@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -113,6 +113,8 @@ settings! {
     /// The most time between two renewals of the certificate.
     identity_max_refresh: Duration = "LINKERD2_PROXY_IDENTITY_MAX_REFRESH", "24h", duration;
 
+    /// The workload's own addresses: an application that refuses at one family is looked for at the other.
+    inbound_ips: BTreeSet<IpAddr> = "LINKERD2_PROXY_INBOUND_IPS", "", list(ip);
     /// The workload's ports, whose policies are asked for at once; others when they are first used.
     inbound_ports: BTreeSet<u16> = "LINKERD2_PROXY_INBOUND_PORTS", "", list(port);
     /// What an inbound port allows until the control plane has answered.
@@ -300,6 +302,10 @@ fn list<T: Ord>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&str) -> Parsed<BT
 
 fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "IP:PORT, such as 127.0.0.1:4140 or [::1]:4140".into())
+}
+
+fn ip(text: &str) -> Parsed<IpAddr> {
+    text.parse().map_err(|_| "an IP address".into())
 }
 
 fn server_name(text: &str) -> Parsed<ServerName<'static>> {
