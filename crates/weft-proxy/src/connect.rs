@@ -44,6 +44,10 @@ const SHARED: usize = 8;
 /// One address that connections go to, with those that are open.
 pub(crate) struct Peer {
     pub(crate) endpoint: Arc<Endpoint>,
+    /// Where it may be found when the address refuses: see `or_at`.
+    other: Option<SocketAddr>,
+    /// Whether it was found there last.
+    at_other: Cell<bool>,
     way: Way,
     shared: RefCell<Vec<h2::client::Connection>>,
     /// Taken while a shared connection is opened, so that a burst of requests opens one.
@@ -75,6 +79,8 @@ impl Peer {
     pub(crate) fn new(endpoint: Arc<Endpoint>, way: Way) -> Self {
         Peer {
             endpoint,
+            other: None,
+            at_other: Cell::new(false),
             way,
             shared: RefCell::default(),
             opening: tokio::sync::Mutex::default(),
@@ -84,6 +90,13 @@ impl Peer {
             attempts: Cell::new(0),
             refused: RefCell::default(),
         }
+    }
+
+    /// The same program can be reached at its address of the other family, where it listens on that one only. Nothing is asked of
+    /// it first, and once it is found there it is looked for there first.
+    pub(crate) fn or_at(mut self, other: Option<SocketAddr>) -> Self {
+        self.other = other;
+        self
     }
 
     /// Connects that failed in a row; 0 after one that worked.
@@ -171,7 +184,7 @@ impl Peer {
     async fn open(&self, session: Session, worker: &Worker) -> Result<Io, Refusal> {
         let opened = match &self.endpoint.identity {
             Some(identity) => self.open_meshed(identity, session, worker).await,
-            None => self.dial(self.endpoint.addr).await.map(Io::new),
+            None => self.reach().await.map(Io::new),
         };
         self.attempts.set(self.attempts.get().wrapping_add(1));
         match opened {
@@ -239,6 +252,25 @@ impl Peer {
         Ok(config)
     }
 
+    /// When both addresses refuse, the refusal is that of the one that was asked for.
+    async fn reach(&self) -> Result<tokio::net::TcpStream, Refusal> {
+        let addr = self.endpoint.addr;
+        let Some(other) = self.other else { return self.dial(addr).await };
+        let at_other = self.at_other.get();
+        let (first, second) = if at_other { (other, addr) } else { (addr, other) };
+        let refused = match self.dial(first).await {
+            Err(refusal) if refusal.cause == Cause::ConnectFailed => refusal,
+            settled => return settled,
+        };
+        match self.dial(second).await {
+            Ok(stream) => {
+                self.at_other.set(!at_other);
+                Ok(stream)
+            }
+            Err(refusal) => Err(if at_other { refusal } else { refused }),
+        }
+    }
+
     async fn dial(&self, addr: SocketAddr) -> Result<tokio::net::TcpStream, Refusal> {
         match tokio::time::timeout(self.way.timeout, socket::connect(addr, &self.way.options)).await {
             Ok(Ok(stream)) => Ok(stream),
@@ -257,3 +289,6 @@ fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,7 +70,9 @@ macro_rules! settings {
 settings! {
     /// Where the application's outgoing connections are redirected to.
     outbound_listen: SocketAddr = "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR", "127.0.0.1:4140", address;
-    /// Where incoming connections are redirected to.
+    /// The same for several addresses, such as 127.0.0.1:4140,[::1]:4140; used in place of the single one.
+    outbound_listen_each: BTreeSet<SocketAddr> = "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS", "", list(address);
+    /// Where incoming connections are redirected to; [::] takes those of IPv4 as well.
     inbound_listen: SocketAddr = "LINKERD2_PROXY_INBOUND_LISTEN_ADDR", "0.0.0.0:4143", address;
     /// Where metrics and readiness are served.
     admin_listen: SocketAddr = "LINKERD2_PROXY_ADMIN_LISTEN_ADDR", "0.0.0.0:4191", address;
@@ -111,6 +113,8 @@ settings! {
     /// The most time between two renewals of the certificate.
     identity_max_refresh: Duration = "LINKERD2_PROXY_IDENTITY_MAX_REFRESH", "24h", duration;
 
+    /// The workload's own addresses: an application that refuses at one family is looked for at the other.
+    inbound_ips: BTreeSet<IpAddr> = "LINKERD2_PROXY_INBOUND_IPS", "", list(ip);
     /// The workload's ports, whose policies are asked for at once; others when they are first used.
     inbound_ports: BTreeSet<u16> = "LINKERD2_PROXY_INBOUND_PORTS", "", list(port);
     /// What an inbound port allows until the control plane has answered.
@@ -187,6 +191,11 @@ pub(crate) fn table() -> String {
 }
 
 impl Settings {
+    /// Every address that the application's outgoing connections are redirected to.
+    pub(crate) fn outbound_listeners(&self) -> BTreeSet<SocketAddr> {
+        if self.outbound_listen_each.is_empty() { BTreeSet::from([self.outbound_listen]) } else { self.outbound_listen_each.clone() }
+    }
+
     /// What no single value shows: combinations.
     fn check(&self, problems: &mut Vec<Problem>) {
         for (addr, name, variable) in [
@@ -293,6 +302,10 @@ fn list<T: Ord>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&str) -> Parsed<BT
 
 fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "IP:PORT, such as 127.0.0.1:4140 or [::1]:4140".into())
+}
+
+fn ip(text: &str) -> Parsed<IpAddr> {
+    text.parse().map_err(|_| "an IP address".into())
 }
 
 fn server_name(text: &str) -> Parsed<ServerName<'static>> {
@@ -434,6 +447,16 @@ pub(crate) mod tests {
         assert_eq!(settings.inbound_connect_timeout, Duration::from_millis(100));
         assert!(settings.shutdown_endpoint);
         assert_eq!(settings.log_format, LogFormat::Json);
+    }
+
+    /// Requirement: the outbound side listens on each address of the list, and on the single one where there is no list.
+    #[test]
+    fn several_outbound_addresses_replace_the_single_one() {
+        let both = ["127.0.0.1:4140", "[::1]:4140"].map(|addr| addr.parse().unwrap());
+        let settings = read(&[("LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS", "127.0.0.1:4140,[::1]:4140")]).unwrap();
+        assert_eq!(settings.outbound_listeners(), BTreeSet::from(both));
+        let settings = read(&[("LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR", "127.0.0.1:5140")]).unwrap();
+        assert_eq!(settings.outbound_listeners(), BTreeSet::from(["127.0.0.1:5140".parse().unwrap()]));
     }
 
     /// Requirement: each wrong value names the variable, the value and what is allowed.

@@ -98,7 +98,15 @@ impl Worker {
 
     /// The application at one of its addresses.
     pub(crate) fn application(&self, addr: SocketAddr) -> Rc<Peer> {
-        self.applications.entry(&addr, clock::now(), || Peer::new(Arc::new(Endpoint::unmeshed(addr)), self.inbound_way()))
+        self.applications
+            .entry(&addr, clock::now(), || Peer::new(Arc::new(Endpoint::unmeshed(addr)), self.inbound_way()).or_at(self.other_family(addr)))
+    }
+
+    /// This workload's address of the family that `addr`, one of its own, is not of.
+    fn other_family(&self, addr: SocketAddr) -> Option<SocketAddr> {
+        let own = &self.settings.inbound_ips;
+        let other = own.contains(&addr.ip()).then(|| own.iter().find(|ip| ip.is_ipv4() != addr.is_ipv4()))??;
+        Some(SocketAddr::new(*other, addr.port()))
     }
 
     /// One known endpoint, without a choice.

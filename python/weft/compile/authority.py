@@ -1,19 +1,25 @@
-"""Names of Services as proxies write them: `name.namespace.svc.DOMAIN[:port]`, or `instance.` before it."""
+"""Names of Services as proxies write them: `name.namespace.svc.DOMAIN[:port]`, or `instance.` before it.
+
+With `svc-ipv4` or `svc-ipv6` in place of `svc` it means the Service's endpoints of that family: the wire has no other
+place in which a proxy of either kind could repeat, when it asks for endpoints, which family its client had chosen.
+"""
 
 import ipaddress
 from dataclasses import dataclass
 
 from weft.compile.answer import Code, Unanswerable
+from weft.model.family import Family
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A Service's port; `instance` names one pod of a headless Service, or is empty."""
+    """A Service's port; `instance` names one pod of a headless Service, or is empty; without `family`: its first."""
 
     service: str
     namespace: str
     port: int
     instance: str = ""
+    family: Family | None = None
 
 
 def parse(text: str, cluster_domain: str, default_port: int = 80) -> Authority | Unanswerable:
@@ -26,12 +32,12 @@ def parse(text: str, cluster_domain: str, default_port: int = 80) -> Authority |
     if is_address(host):
         return Unanswerable(Code.INVALID_ARGUMENT, f"`{text}` is an address; endpoints are asked for by name")
     name = host.rstrip(".").lower()
-    inner = name.removesuffix(f".svc.{cluster_domain}")
-    labels = inner.split(".")
-    if inner == name or not 2 <= len(labels) <= 3 or not all(labels):
+    labels = name.removesuffix(f".{cluster_domain}").split(".")
+    kind = labels.pop()
+    if not name.endswith(f".{cluster_domain}") or kind not in KINDS or not 2 <= len(labels) <= 3 or not all(labels):
         return Unanswerable(Code.INVALID_ARGUMENT, f"`{text}` is not the name of a Service in {cluster_domain}")
     instance = labels[0] if len(labels) == 3 else ""
-    return Authority(labels[-2], labels[-1], int(port_text), instance)
+    return Authority(labels[-2], labels[-1], int(port_text), instance, KINDS[kind])
 
 
 def is_address(host: str) -> bool:
@@ -41,3 +47,6 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+KINDS = {"svc": None, "svc-ipv4": Family.IPV4, "svc-ipv6": Family.IPV6}

@@ -1,6 +1,7 @@
 """Where a Service's requests can go: its ready pods, each with address, identity and the way to reach it.
 
-Decides what Linkerd's destination controller decides for an EndpointSlice; knows no topology yet.
+Decides what Linkerd's destination controller decides for an EndpointSlice, but in the family of addresses that is asked
+for: a pod is named by its address of that family, or by the one it has. Knows no topology yet.
 """
 
 from weft.compile.answer import About, Address, Code, Endpoint, Endpoints, Unanswerable
@@ -25,6 +26,7 @@ def endpoints(mesh: Reading, authority: Authority) -> Endpoints | Unanswerable:
         return Unanswerable(Code.INVALID_ARGUMENT, f"Service {authority.service} is an ExternalName")
     port = service.port(authority.port)
     found: dict[Address, Endpoint] = {}
+    family = authority.family or next(iter(service.families), None)
     if port is None and not service.headless:
         return Endpoints(True, found, _set_labels(service))
     for pod in mesh.pods_matching(service.meta.namespace, service.selector):
@@ -32,7 +34,7 @@ def endpoints(mesh: Reading, authority: Authority) -> Endpoints | Unanswerable:
             continue
         number = _target(pod, port, authority.port)
         if number and pod.ips and (pod.ready or service.publish_not_ready):
-            one = endpoint(mesh, pod, Address(pod.ips[0], number))
+            one = endpoint(mesh, pod, Address(pod.ip(family), number))
             found[one.address] = one
     return Endpoints(True, found, _set_labels(service))
 

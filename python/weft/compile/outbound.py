@@ -1,13 +1,15 @@
 """How a client's traffic to one target is routed: routes where there are any, the plain way otherwise.
 
 Producer routes (in the Service's namespace) hold for all clients; consumer routes (in the client's) hold for that
-namespace's clients, and where there is one, the producer's are not looked at.
+namespace's clients, and where there is one, the producer's are not looked at. A client that connected to a Service's
+IPv6 address is balanced over IPv6 endpoints, one that chose IPv4 over IPv4, wherever the backend has both.
 """
 
 from collections.abc import Iterable
 
 from weft.compile.answer import (
     About,
+    Address,
     Backend,
     Balance,
     Endpoint,
@@ -25,6 +27,7 @@ from weft.compile.opaque import APP_HTTP1, APP_HTTP2, opaque_pod_port, opaque_se
 from weft.compile.reading import Reading
 from weft.compile.targets import Outside, PodTarget, ServiceTarget, Target, resolve
 from weft.model import Route, Service
+from weft.model.family import Family, family
 from weft.model.route import BackendRef, GrpcMatch, HttpMatch, Redirect, Rule, Unsupported
 from weft.model.service import ServicePort
 
@@ -39,10 +42,11 @@ def outbound(mesh: Reading, asker_namespace: str, target: Target) -> OutboundPol
     if isinstance(where, PodTarget):
         opaque = opaque_pod_port(mesh, where.pod, where.address.port)
         return _forward(endpoint(mesh, where.pod, where.address), "endpoint", opaque=opaque)
-    return _service(mesh, asker_namespace, where)
+    asked = family(target.ip) if isinstance(target, Address) else target.family
+    return _service(mesh, asker_namespace, where, asked)
 
 
-def _service(mesh: Reading, asker: str, where: ServiceTarget) -> OutboundPolicy:
+def _service(mesh: Reading, asker: str, where: ServiceTarget, asked: Family | None) -> OutboundPolicy:
     service, number = where.service, where.port
     about = About("Service", service.meta.name, "core", service.meta.namespace, number)
     port = service.port(number)
@@ -51,14 +55,14 @@ def _service(mesh: Reading, asker: str, where: ServiceTarget) -> OutboundPolicy:
             closed = OpaqueRoute(About(name="undefined-port"), None, forbidden=True)
             return OutboundPolicy(about, Protocol.OPAQUE, (), (), closed)
         port = ServicePort("", number, number)
-    own = Backend(about, Balance(mesh.settings.authority(service.meta.name, service.meta.namespace, number)))
+    own = Backend(about, _balance(mesh, service, number, asked))
     plain_http = OutboundRoute(About(name="http"), (), (OutboundRule((HttpMatch(),), (own,)),))
     opaque = OpaqueRoute(About(name="opaq"), own)
     if opaque_service_port(mesh, service, port):
         return OutboundPolicy(about, Protocol.OPAQUE, (), (), opaque)
     attached = _chosen(mesh.routes_of(service), service, asker, number)
-    grpc = tuple(_route(mesh, each, own) for each in attached if each.grpc)
-    http = tuple(_route(mesh, each, own) for each in attached if not each.grpc)
+    grpc = tuple(_route(mesh, each, own, asked) for each in attached if each.grpc)
+    http = tuple(_route(mesh, each, own, asked) for each in attached if not each.grpc)
     if grpc:  # As in Linkerd, a port with GRPCRoutes speaks gRPC and nothing else: HTTPRoutes beside them do not count.
         return OutboundPolicy(about, Protocol.GRPC, (), grpc, opaque)
     protocol = {APP_HTTP1: Protocol.HTTP1, APP_HTTP2: Protocol.HTTP2}.get(port.app_protocol, Protocol.DETECT)
@@ -84,18 +88,18 @@ def _chosen(routes: Iterable[Route], service: Service, asker: str, port: int) ->
     return sorted(consumer or producer, key=lambda route: (route.meta.created or "9", route.meta.id))
 
 
-def _route(mesh: Reading, route: Route, own: Backend) -> OutboundRoute:
+def _route(mesh: Reading, route: Route, own: Backend, asked: Family | None) -> OutboundRoute:
     which = route.meta.id
     about = About(which.kind, which.name, which.group, which.namespace)
-    return OutboundRoute(about, route.hostnames, tuple(_rule(mesh, route, rule, own) for rule in route.rules))
+    return OutboundRoute(about, route.hostnames, tuple(_rule(mesh, route, rule, own, asked) for rule in route.rules))
 
 
-def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend) -> OutboundRule:
+def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend, asked: Family | None) -> OutboundRule:
     everything: tuple[HttpMatch] | tuple[GrpcMatch] = (GrpcMatch(),) if route.grpc else (HttpMatch(),)
     unknown = next((each.kind for each in rule.filters if isinstance(each, Unsupported)), None)
     filters = tuple(each for each in rule.filters if not isinstance(each, Unsupported))
     redirects = any(isinstance(each, Redirect) for each in filters)
-    backends = (own,) if rule.backends is None else tuple(_backend(mesh, route, ref) for ref in rule.backends)
+    backends = (own,) if rule.backends is None else tuple(_backend(mesh, route, ref, asked) for ref in rule.backends)
     failure = None
     if unknown is not None:
         failure = Fail(500, f"unsupported filter {unknown}")
@@ -104,10 +108,10 @@ def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend) -> OutboundRule
     return OutboundRule(rule.matches or everything, backends, filters, failure, rule.request_timeout)
 
 
-def _backend(mesh: Reading, route: Route, ref: BackendRef) -> Backend:
+def _backend(mesh: Reading, route: Route, ref: BackendRef, asked: Family | None) -> Backend:
     """Return one backend; one that does not exist keeps its share, and answers it with 500."""
     about = About(ref.kind, ref.name, ref.group or "core", ref.namespace, ref.port or 0)
-    problem = ""
+    problem, service = "", None
     if (ref.group, ref.kind) != ("", "Service"):
         problem = f"backend kind {ref.kind} is not supported"
     elif (service := mesh.service(ref.namespace, ref.name)) is None:
@@ -116,9 +120,17 @@ def _backend(mesh: Reading, route: Route, ref: BackendRef) -> Backend:
         problem = f"Service {ref.name} has no port {ref.port}"
     elif any(isinstance(each, Unsupported) for each in ref.filters):
         problem = f"unsupported filter on backend {ref.name}"
-    if problem or ref.port is None:
+    if problem or ref.port is None or service is None:
         return Backend(about, None, ref.weight, failure=Fail(500, problem))
-    return Backend(about, Balance(mesh.settings.authority(ref.name, ref.namespace, ref.port)), ref.weight, ref.filters)
+    return Backend(about, _balance(mesh, service, ref.port, asked), ref.weight, ref.filters)
+
+
+def _balance(mesh: Reading, service: Service, port: int, asked: Family | None) -> Balance:
+    """Name the Service's endpoints; a family only where it is not the one that the plain name means."""
+    others = service.families[1:]
+    return Balance(
+        mesh.settings.authority(service.meta.name, service.meta.namespace, port, asked if asked in others else None)
+    )
 
 
 def _forward(to: Endpoint, name: str, *, opaque: bool) -> OutboundPolicy:

@@ -24,7 +24,7 @@ def profile(mesh: Reading, target: Target) -> Profile | Unanswerable:
     if isinstance(target, Authority) and target.instance:
         pods = mesh.pods_matching(service.meta.namespace, service.selector)
         pod = next((each for each in pods if target.instance in (each.hostname, each.meta.name)), None)
-        return _instance(mesh, pod, target.port)
+        return _instance(mesh, pod, target)
     if port is None and not service.headless:
         return Profile()
     about = About("Service", service.meta.name, "core", service.meta.namespace, where.port)
@@ -33,8 +33,8 @@ def profile(mesh: Reading, target: Target) -> Profile | Unanswerable:
     return Profile(name=name, opaque=opaque, parent=about)
 
 
-def _instance(mesh: Reading, pod: Pod | None, port: int) -> Profile:
+def _instance(mesh: Reading, pod: Pod | None, target: Authority) -> Profile:
     if pod is None or not pod.ips:
         return Profile()
-    one = endpoint(mesh, pod, Address(pod.ips[0], port))
+    one = endpoint(mesh, pod, Address(pod.ip(target.family), target.port))
     return Profile(opaque=one.opaque, endpoint=one)

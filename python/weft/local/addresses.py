@@ -1,17 +1,21 @@
 """Who has which address: stable across edits of the mesh file, so that a running replica never moves.
 
 Pure values. Replicas live in 198.18.0.0/16, Services in 198.19.0.0/16: benchmarking space, which meets neither LAN
-nor VPN.
+nor VPN. Each has the same number in IPv6, after the prefix of a private network (RFC 4193) that is the same in every
+mesh: nothing ever leaves a mesh by these addresses. So one number is given out, and `ipv6` writes it the other way.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 GATEWAY = "198.18.0.1"
 CONTROL_PLANE = "198.18.0.2"
 REPLICA_PREFIX = 16
 SERVICE_RANGE = "198.19.0.0/16"
+REPLICA_PREFIX_IPV6 = 64
+REPLICA_RANGE_IPV6 = "fdb6:5e1f:9d2c::/64"
+SERVICE_RANGE_IPV6 = "fdb6:5e1f:9d2c:1::/64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class Addresses:
         )
 
 
+def ipv6(address: str) -> str:
+    """The IPv6 address of whoever has this IPv4 address of the mesh."""
+    number = IPv4Address(address)
+    prefix = _SERVICES_IPV6 if number >= _FIRST_SERVICE else _REPLICAS_IPV6
+    return str(IPv6Address(prefix + int(number)))
+
+
 def _free(first: IPv4Address, taken: Iterable[str]) -> str:
     used = set(taken)
     candidate = first
@@ -54,3 +65,5 @@ def _free(first: IPv4Address, taken: Iterable[str]) -> str:
 
 _FIRST_REPLICA = IPv4Address("198.18.1.1")
 _FIRST_SERVICE = IPv4Address("198.19.0.1")
+_REPLICAS_IPV6 = int(IPv6Address(REPLICA_RANGE_IPV6.partition("/")[0]))
+_SERVICES_IPV6 = int(IPv6Address(SERVICE_RANGE_IPV6.partition("/")[0]))

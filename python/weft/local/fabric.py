@@ -1,16 +1,24 @@
 """The network of one mesh: a bridge in the supervisor's namespace and one veth pair per replica.
 
-Acts only on namespaces that the mesh owns; the host's network is never touched. IPv4 only.
+Acts only on namespaces that the mesh owns; the host's network is never touched. IPv4 always, IPv6 where the kernel
+has it.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 from weft.local import namespaces
-from weft.local.addresses import GATEWAY, REPLICA_PREFIX, SERVICE_RANGE
+from weft.local.addresses import (
+    GATEWAY,
+    REPLICA_PREFIX,
+    REPLICA_PREFIX_IPV6,
+    SERVICE_RANGE,
+    SERVICE_RANGE_IPV6,
+    ipv6,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +29,17 @@ class Port:
     link: str
 
 
-async def raise_bridge() -> None:
-    """Bring up loopback and the bridge in the present network namespace."""
-    await asyncio.to_thread(_raise_bridge)
+async def raise_bridge() -> bool:
+    """Bring up loopback and the bridge in the present network namespace; say whether it has IPv6."""
+    return await asyncio.to_thread(_raise_bridge)
 
 
-async def attach(number: int, address: str) -> Port:
-    """A new network namespace with `address`, joined to the bridge; `number` is unique while it lasts."""
-    return await asyncio.to_thread(_attach, f"r{number}", address)
+async def attach(number: int, address: str, address6: str) -> Port:
+    """A new network namespace with these addresses (`address6` may be empty), joined to the bridge.
+
+    `number` is unique while it lasts.
+    """
+    return await asyncio.to_thread(_attach, f"r{number}", address, address6)
 
 
 async def detach(port: Port) -> None:
@@ -36,16 +47,22 @@ async def detach(port: Port) -> None:
     await asyncio.to_thread(_detach, port)
 
 
-def _raise_bridge() -> None:
+def _raise_bridge() -> bool:
     with IPRoute() as routes:
         routes.link("set", index=_index(routes, "lo"), state="up")
         routes.link("add", ifname=_BRIDGE, kind="bridge")
         bridge = _index(routes, _BRIDGE)
         routes.addr("add", index=bridge, address=GATEWAY, prefixlen=REPLICA_PREFIX)
+        try:
+            _add_ipv6(routes, bridge, ipv6(GATEWAY))
+            dual = True
+        except NetlinkError:
+            dual = False  # the kernel was started without IPv6, or new namespaces are made without it
         routes.link("set", index=bridge, state="up")
+    return dual
 
 
-def _attach(link: str, address: str) -> Port:
+def _attach(link: str, address: str, address6: str) -> Port:
     network = namespaces.make_network()
     with IPRoute() as routes:
         routes.link("add", ifname=link, kind="veth", peer={"ifname": _INSIDE, "net_ns_fd": network})
@@ -54,9 +71,18 @@ def _attach(link: str, address: str) -> Port:
         routes.link("set", index=_index(routes, "lo"), state="up")
         inside = _index(routes, _INSIDE)
         routes.addr("add", index=inside, address=address, prefixlen=REPLICA_PREFIX)
+        if address6:
+            _add_ipv6(routes, inside, address6)
         routes.link("set", index=inside, state="up")
         routes.route("add", dst=SERVICE_RANGE, gateway=GATEWAY)
+        if address6:
+            routes.route("add", dst=SERVICE_RANGE_IPV6, gateway=ipv6(GATEWAY))
     return Port(network, link)
+
+
+def _add_ipv6(routes: IPRoute, index: int, address: str) -> None:
+    """Give out an address that can be used at once: nobody else can have it, so nobody is asked for a second first."""
+    routes.addr("add", index=index, address=address, prefixlen=REPLICA_PREFIX_IPV6, flags=_IFA_F_NODAD)
 
 
 def _detach(port: Port) -> None:
@@ -73,3 +99,4 @@ def _index(routes: IPRoute, name: str) -> int:
 
 _BRIDGE = "weft0"
 _INSIDE = "eth0"
+_IFA_F_NODAD = 0x02

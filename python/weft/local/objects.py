@@ -1,20 +1,23 @@
 """The documents that the control plane reads: Pods and Services made here, the rest as the user wrote them. Pure."""
 
 import hashlib
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
-from weft.local.addresses import CONTROL_PLANE
-from weft.local.plan import CONTROL_NAME, CONTROL_NAMESPACE, Labels, Plan, Replica, Service
+from weft.local.addresses import CONTROL_PLANE, ipv6
+from weft.local.listening import Listening
+from weft.local.plan import CONTROL_NAME, CONTROL_NAMESPACE, Labels, Plan, Replica, Service, takes_ipv6
 
 Objects = dict[str, object]
 """File name -> document."""
 
 
-def build(plan: Plan, ready: Container[str]) -> Objects:
-    """All documents; the replicas whose keys are in `ready` are marked so."""
+def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening]) -> Objects:
+    """All documents; the replicas whose keys are in `ready` are marked so. `listening` is about IPv6, by key."""
     objects: Objects = {}
     for key, replica in plan.replicas.items():
-        objects[_file("pod", replica.namespace, replica.name)] = pod(replica, plan.labels[key], key in ready)
+        objects[_file("pod", replica.namespace, replica.name)] = pod(
+            replica, plan.labels[key], key in ready, takes_ipv6(replica, listening)
+        )
     for service in plan.services.values():
         objects[_file("service", service.namespace, service.name)] = _service(service)
     for document in plan.documents:
@@ -23,8 +26,8 @@ def build(plan: Plan, ready: Container[str]) -> Objects:
     return objects
 
 
-def pod(replica: Replica, labels: Labels, ready: bool) -> dict[str, object]:
-    """One replica as a Pod."""
+def pod(replica: Replica, labels: Labels, ready: bool, dual: bool) -> dict[str, object]:
+    """One replica as a Pod; `dual`: it can be reached by IPv6 too."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -42,7 +45,7 @@ def pod(replica: Replica, labels: Labels, ready: bool) -> dict[str, object]:
         },
         "status": {
             "podIP": replica.address,
-            "podIPs": [{"ip": replica.address}],
+            "podIPs": [{"ip": replica.address}, *([{"ip": replica.address6}] if dual else [])],
             "phase": "Running",
             "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
         },
@@ -55,13 +58,14 @@ def uid(key: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
 
 
-def control_plane() -> Replica:
-    """The control plane's own replica."""
+def control_plane(dual: bool) -> Replica:
+    """The control plane's own replica. It serves on IPv4; its proxy takes both."""
     return Replica(
         workload=CONTROL_NAME,
         ordinal=0,
         namespace=CONTROL_NAMESPACE,
         address=CONTROL_PLANE,
+        address6=ipv6(CONTROL_PLANE) if dual else "",
         service_account=CONTROL_NAME,
         meshed=True,
         command=(),
@@ -85,13 +89,11 @@ def _container_ports(replica: Replica) -> Iterable[dict[str, object]]:
 
 
 def _service(service: Service) -> dict[str, object]:
-    address = service.address or "None"
+    spec = _reached_at(service)
     if service.written is not None:
         content = _with_origin(service.written.content, service.written.origin)
-        spec = _mapping(content.get("spec"))
-        if spec.get("type") != "ExternalName":
-            spec = {**spec, "clusterIP": address, "clusterIPs": [address]}
-        return {**content, "spec": spec}
+        written = _mapping(content.get("spec"))
+        return {**content, "spec": written if written.get("type") == "ExternalName" else {**written, **spec}}
     ports: list[dict[str, object]] = []
     for port in service.ports:
         entry: dict[str, object] = {"port": port.port, "targetPort": port.target, "protocol": port.protocol}
@@ -104,7 +106,17 @@ def _service(service: Service) -> dict[str, object]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": service.name, "namespace": service.namespace, "annotations": dict(service.annotations)},
-        "spec": {"clusterIP": address, "clusterIPs": [address], "selector": dict(service.selector), "ports": ports},
+        "spec": {**spec, "selector": dict(service.selector), "ports": ports},
+    }
+
+
+def _reached_at(service: Service) -> dict[str, object]:
+    addresses = list(service.addresses) or ["None"]
+    return {
+        "clusterIP": addresses[0],
+        "clusterIPs": addresses,
+        "ipFamilies": [each.value for each in service.families],
+        "ipFamilyPolicy": "PreferDualStack" if len(service.families) > 1 else "SingleStack",
     }
 
 

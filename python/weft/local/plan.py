@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft import model
-from weft.local.addresses import Addresses
+from weft.lib.errors import WeftError
+from weft.local.addresses import Addresses, ipv6
 from weft.local.documents import Documents, Written
-from weft.local.rules import Balanced
+from weft.local.listening import Listening
+from weft.local.rules import Balanced, covers
+from weft.model.family import Family, family
 from weft.model.workload import Readiness, Workload, WorkloadPort
 
 CONTROL_NAMESPACE = "weft"
@@ -42,6 +45,8 @@ class Replica:
     skip_outbound: tuple[str, ...]
     proxy_settings: tuple[tuple[str, str], ...]
     """Variables for the proxy that come from annotations."""
+    address6: str = ""
+    """The same number in IPv6; empty on a machine without it."""
 
     @property
     def name(self) -> str:
@@ -72,11 +77,13 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A name with an address. `address` is empty for a headless Service."""
+    """A name with addresses, one of each of its families. `addresses` is empty for a headless Service."""
 
     name: str
     namespace: str
-    address: str
+    addresses: tuple[str, ...]
+    families: tuple[Family, ...]
+    """The preferred one first."""
     ports: tuple[ServicePort, ...]
     selector: tuple[tuple[str, str], ...]
     annotations: tuple[tuple[str, str], ...] = ()
@@ -123,8 +130,11 @@ class Plan:
         return sorted(chosen, key=lambda replica: (replica.workload, replica.ordinal))
 
 
-def make(documents: Documents, before: Addresses | None = None) -> Plan:
-    """The plan for these documents; what was there keeps its address in `before`."""
+def make(documents: Documents, before: Addresses | None = None, dual: bool = True) -> Plan:
+    """The plan for these documents; what was there keeps its address in `before`. `dual`: the machine has IPv6.
+
+    Raises WeftError for a Service that needs what the machine has not.
+    """
     addresses = before or Addresses()
     replicas: dict[str, Replica] = {}
     labels: dict[str, Labels] = {}
@@ -133,22 +143,22 @@ def make(documents: Documents, before: Addresses | None = None) -> Plan:
     for workload in documents.workloads:
         for ordinal in range(workload.replicas):
             addresses, address = addresses.replica(f"{_key(workload.meta)}-{ordinal}")
-            replica = _replica(documents, workload, ordinal, address)
+            replica = _replica(documents, workload, ordinal, address, dual)
             replicas[replica.key] = replica
             labels[replica.key] = _labels(workload, replica)
         for entry in workload.publish:
             publish[(entry.host, entry.listen)] = (_key(workload.meta), entry.port)
     written = {document.key: document for document in documents.written if document.kind == "Service"}
     for service in documents.services:
-        address = next(iter(service.cluster_ips), "")
-        if not address and not service.headless and not service.external_name:
+        address = ""
+        if not service.headless and not service.external_name:
             addresses, address = addresses.service(_key(service.meta))
-        services[_key(service.meta)] = _written_service(service, address, written.get(_key(service.meta)))
+        services[_key(service.meta)] = _written_service(service, address, dual, written.get(_key(service.meta)))
     for workload in documents.workloads:
         key = _key(workload.meta)
         if workload.ports and key not in services:
             addresses, address = addresses.service(key)
-            services[key] = _implied_service(workload, address)
+            services[key] = _implied_service(workload, address, dual)
     others = tuple(document for document in documents.written if document.kind != "Service")
     return Plan(replicas, labels, services, publish, others, addresses.keep(replicas.keys(), services.keys()))
 
@@ -157,7 +167,7 @@ def _key(meta: model.Meta) -> str:
     return f"{meta.namespace}/{meta.name}"
 
 
-def _replica(documents: Documents, workload: Workload, ordinal: int, address: str) -> Replica:
+def _replica(documents: Documents, workload: Workload, ordinal: int, address: str, dual: bool) -> Replica:
     annotations = {**_namespace_annotations(documents, workload.meta.namespace), **workload.meta.annotations}
     environment = {**(documents.env_files or {}).get(_key(workload.meta), {}), **workload.env}
     return Replica(
@@ -165,6 +175,7 @@ def _replica(documents: Documents, workload: Workload, ordinal: int, address: st
         ordinal=ordinal,
         namespace=workload.meta.namespace,
         address=address,
+        address6=ipv6(address) if dual else "",
         service_account=workload.service_account or workload.meta.name,
         meshed=annotations.get("linkerd.io/inject", "enabled") != "disabled",
         command=workload.command,
@@ -198,11 +209,15 @@ def _workload_labels(workload: Workload) -> dict[str, str]:
     return {"mesh.weft.dev/workload": workload.meta.name, **workload.meta.labels}
 
 
-def _written_service(service: model.Service, address: str, written: Written | None) -> Service:
+def _written_service(service: model.Service, address: str, dual: bool, written: Written | None) -> Service:
+    """A Service of the file; `address` is its own, empty for one that has none. Addresses that it names stay."""
+    families = _families(service, dual)
+    named = {family(ip): ip for ip in service.cluster_ips}
     return Service(
         name=service.meta.name,
         namespace=service.meta.namespace,
-        address=address,
+        addresses=tuple(named.get(each) or _in(each, address) for each in families) if address else (),
+        families=families,
         ports=tuple(
             ServicePort(port.port, port.target, port.name, port.protocol, port.app_protocol) for port in service.ports
         ),
@@ -212,7 +227,27 @@ def _written_service(service: model.Service, address: str, written: Written | No
     )
 
 
-def _implied_service(workload: Workload, address: str) -> Service:
+def _families(service: model.Service, dual: bool) -> tuple[Family, ...]:
+    """As Kubernetes reads `ipFamilies` and `ipFamilyPolicy`, but a Service that says nothing gets both families."""
+    first = service.families or (Family.IPV4,)
+    single = service.ip_family_policy == "SingleStack" or (
+        not service.ip_family_policy and len(service.ip_families) == 1
+    )
+    families = first[:1] if single else tuple(dict.fromkeys((*first, Family.IPV4, Family.IPV6)))
+    if dual:
+        return families
+    left = tuple(each for each in families if each is not Family.IPV6)
+    if not left or service.ip_family_policy == "RequireDualStack":
+        name = f"Service {service.meta.name} ({service.meta.origin})"
+        raise WeftError(f"{name} needs IPv6, which this machine's kernel does not give", "let it be PreferDualStack")
+    return left
+
+
+def _in(which: Family, address: str) -> str:
+    return ipv6(address) if which is Family.IPV6 else address
+
+
+def _implied_service(workload: Workload, address: str, dual: bool) -> Service:
     """A Service for a workload with ports that has none of its own name; it selects exactly that workload."""
     carried = tuple(
         (name, value)
@@ -222,7 +257,8 @@ def _implied_service(workload: Workload, address: str) -> Service:
     return Service(
         name=workload.meta.name,
         namespace=workload.meta.namespace,
-        address=address,
+        addresses=(address, ipv6(address)) if dual else (address,),
+        families=(Family.IPV4, Family.IPV6) if dual else (Family.IPV4,),
         ports=tuple(ServicePort(port.port, port.port, port.name, "TCP", port.app_protocol) for port in workload.ports),
         selector=(("mesh.weft.dev/workload", workload.meta.name),),
         annotations=(*carried, ("mesh.weft.dev/origin", str(workload.meta.origin))),
@@ -242,21 +278,42 @@ _PROXY_SETTINGS = (
 )
 
 
-def balanced(of: Plan, ready: Container[str]) -> list[Balanced]:
-    """What a replica without a proxy is balanced over: each Service port with the ready endpoints behind it."""
+def balanced(of: Plan, ready: Container[str], listening: Mapping[str, Listening]) -> list[Balanced]:
+    """What a replica without a proxy is balanced over: each Service port with the ready endpoints behind it.
+
+    Endpoints are of the address's family; `listening` says, by key, which replicas can be reached by IPv6.
+    """
     return [
-        Balanced(service.address, port.port, port.protocol, _endpoints(of.replicas_of(service), port, ready))
+        Balanced(address, port.port, port.protocol, _endpoints(replicas, port, family(address), listening))
         for service in of.services.values()
-        if service.address
+        if service.addresses
+        for replicas in [[replica for replica in of.replicas_of(service) if replica.key in ready]]
+        for address in service.addresses
         for port in service.ports
     ]
 
 
-def _endpoints(replicas: Iterable[Replica], port: ServicePort, ready: Container[str]) -> tuple[tuple[str, int], ...]:
+def takes_ipv6(replica: Replica, listening: Mapping[str, Listening]) -> bool:
+    """Whether others may be told its IPv6 address: its proxy answers there, or its application does."""
+    return bool(replica.address6) and (replica.meshed or listening.get(replica.key, Listening()).takes_ipv6)
+
+
+def _endpoints(
+    replicas: Iterable[Replica], port: ServicePort, which: Family, listening: Mapping[str, Listening]
+) -> tuple[tuple[str, int], ...]:
     found = []
     for replica in replicas:
         named = {own.name: own.port for own in replica.ports if own.name}
         number = port.target if isinstance(port.target, int) else named.get(port.target)
-        if number is not None and replica.key in ready:
+        if number is None:
+            continue
+        if which is Family.IPV4:
             found.append((replica.address, number))
+        elif replica.address6 and _answers_ipv6(replica, port.protocol, number, listening):
+            found.append((replica.address6, number))
     return tuple(found)
+
+
+def _answers_ipv6(replica: Replica, protocol: str, port: int, listening: Mapping[str, Listening]) -> bool:
+    carried = replica.meshed and protocol == "TCP" and not covers(replica.skip_inbound, port)
+    return carried or (protocol, port) in listening.get(replica.key, Listening()).ipv6

@@ -1,4 +1,7 @@
-"""Whether a replica is ready: asked inside its own network namespace, past its proxy, as Kubernetes' probes ask."""
+"""Whether a replica is ready: asked inside its own network namespace, past its proxy, as Kubernetes' probes ask.
+
+By IPv4, or by IPv6 where nothing listens on IPv4.
+"""
 
 import asyncio
 import socket
@@ -7,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from weft.local import health, namespaces
 from weft.local.plan import Replica
 from weft.local.rules import PROXY_MARK
-from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Readiness
+from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Readiness, TcpCheck
 
 
 async def ask(
@@ -32,13 +35,26 @@ async def _check(
     if isinstance(check, ExecCheck):
         code = await run(check.command)
         return "" if code == 0 else f"{check.command[0]} exited with code {code}"
+    try:
+        return await _knock(check, network, replica.address)
+    except ConnectionRefusedError:
+        if not replica.address6:
+            raise
+        return await _knock(check, network, replica.address6)
+
+
+async def _knock(check: TcpCheck | HttpCheck | GrpcCheck, network: int, address: str) -> str:
     if isinstance(check, HttpCheck):
-        status = await http_status(network, replica.address, check.port, check.path)
+        status = await http_status(network, address, check.port, check.path)
         return "" if 200 <= status < 400 else f"GET {check.path} answered {status}"
-    with await connect(network, replica.address, check.port) as connection:
+    with await connect(network, address, check.port) as connection:
         if isinstance(check, GrpcCheck):
-            return await health.serving(connection, f"{replica.address}:{check.port}", check.service)
+            return await health.serving(connection, _authority(address, check.port), check.service)
     return ""
+
+
+def _authority(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 async def _refused(probe: Readiness, network: int) -> str:
@@ -54,7 +70,8 @@ async def _refused(probe: Readiness, network: int) -> str:
 async def connect(network: int, address: str, port: int) -> socket.socket:
     """A connection made in `network` that no redirect touches. Raises OSError."""
     with namespaces.inside(network):
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, PROXY_MARK)
         await asyncio.get_running_loop().sock_connect(connection, (address, port))
@@ -69,9 +86,8 @@ async def http_status(network: int, address: str, port: int, path: str) -> int:
     connection = await connect(network, address, port)
     loop = asyncio.get_running_loop()
     with connection:
-        request = (
-            f"GET {path} HTTP/1.1\r\nhost: {address}:{port}\r\nuser-agent: weft-probe\r\nconnection: close\r\n\r\n"
-        )
+        fields = f"host: {_authority(address, port)}\r\nuser-agent: weft-probe\r\nconnection: close"
+        request = f"GET {path} HTTP/1.1\r\n{fields}\r\n\r\n"
         await loop.sock_sendall(connection, request.encode())
         head = b""
         while b"\r\n" not in head and len(head) < _STATUS_LINE_LIMIT:

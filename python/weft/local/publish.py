@@ -1,14 +1,15 @@
 """Ports of the host that lead to a workload: one listener each, one ready replica per connection, in turn."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Sequence
 
 from weft.lib.tasks import start
 
-Targets = Callable[[str], Sequence[str]]
-"""Workload key -> addresses of its ready replicas."""
+Targets = Callable[[str], Sequence[Sequence[str]]]
+"""Workload key -> the addresses of each of its ready replicas, to be tried in this order."""
 
 
 class Published:
@@ -63,12 +64,11 @@ class Published:
     async def _relay(self, connection: socket.socket, workload: str, port: int) -> None:
         ours, ours_out = await asyncio.open_connection(sock=connection)
         try:
-            addresses = self._targets(workload)
-            if not addresses:
+            replicas = self._targets(workload)
+            if not replicas:
                 return
             self._turn += 1
-            address = addresses[self._turn % len(addresses)]
-            theirs, theirs_out = await asyncio.open_connection(address, port)
+            theirs, theirs_out = await _connect(replicas[self._turn % len(replicas)], port)
             try:
                 async with asyncio.TaskGroup() as group:
                     start(group, "published request", _copy(ours, theirs_out))
@@ -79,6 +79,14 @@ class Published:
             pass  # the client sees its connection end, as it would without a relay
         finally:
             ours_out.close()
+
+
+async def _connect(addresses: Sequence[str], port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    *others, last = addresses
+    for address in others:
+        with contextlib.suppress(ConnectionRefusedError):
+            return await asyncio.open_connection(address, port)
+    return await asyncio.open_connection(last, port)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import IO
 
 from weft.lib.tasks import start
-from weft.local import fabric, host, probes, zone
+from weft.local import fabric, host, listening, probes, zone
 from weft.local.addresses import GATEWAY
 from weft.local.children import Child, Children
 from weft.local.launch import Launch
+from weft.local.listening import Listening
 from weft.local.output import Log
 from weft.local.plan import Replica
 from weft.local.process import Process
@@ -62,6 +63,8 @@ class Running:
     ready: bool = False
     reason: str = "starting"
     """Why it is not ready."""
+    listening: Listening = field(default_factory=Listening)
+    """What its application listens on; looked at only where there is IPv6."""
     port: fabric.Port | None = None
     application: Process | None = None
     proxy: Process | None = None
@@ -75,10 +78,11 @@ class Running:
 
     async def run(self) -> None:
         """Keep the replica running until cancelled; then stop it and take its network away."""
-        self.port = await fabric.attach(self.number, self.replica.address)
+        self.port = await fabric.attach(self.number, self.replica.address, self.replica.address6)
         self._application_stopped.set()
         self._proxy_ready.clear()
         self._loaded_rules = ""
+        self.listening = Listening()
         try:
             await self.load_rules()
             self._write_files()
@@ -193,12 +197,21 @@ class Running:
         failed = 0
         while True:
             reason = await self._why_not_ready()
+            self._look_who_listens()
             failed = failed + 1 if reason else 0
             if not reason:
                 self._say(True, "")
             elif not self.ready or failed >= (probe.failure_threshold if probe else 1):
                 self._say(False, reason)
             await asyncio.sleep((probe.period if probe else _PLAIN_PERIOD) if self.ready else _STARTING_PERIOD)
+
+    def _look_who_listens(self) -> None:
+        if self.port is None or not self.replica.address6:
+            return
+        found = listening.look(self.port.network)
+        if found != self.listening:
+            self.listening = found
+            self.around.changed()
 
     async def _why_not_ready(self) -> str:
         assert self.port is not None
@@ -238,7 +251,7 @@ class Running:
             self.around.changed()
 
     def _launch(self, command: tuple[str, ...]) -> Launch:
-        files = {f"/etc/{name}": str(self._file(name)) for name in ("resolv.conf", "hosts", "nsswitch.conf")}
+        files = {f"/etc/{name}": str(self._file(name)) for name in _FILES}
         environment = {**_inherited(), **dict(self.replica.environment), "HOSTNAME": self.replica.name}
         return Launch(
             command=list(command),
@@ -253,7 +266,8 @@ class Running:
         self._file("resolv.conf").write_text(zone.resolv_conf(self.replica.namespace, GATEWAY))
         self._file("hosts").write_text(zone.hosts(self.replica))
         self._file("nsswitch.conf").write_text(zone.NSSWITCH)
-        for name in ("resolv.conf", "hosts", "nsswitch.conf"):
+        self._file("gai.conf").write_text(zone.GAI_CONF)
+        for name in _FILES:
             self._file(name).chmod(0o644)
 
     def _file(self, name: str) -> Path:
@@ -285,6 +299,8 @@ _INHERITED = frozenset(
         "VIRTUAL_ENV",
     }
 )
+_FILES = ("resolv.conf", "hosts", "nsswitch.conf", "gai.conf")
+"""What of /etc a replica sees its own version of."""
 _CONTROL_PLANE_ADMIN = 9990
 _PROXY_READY_PERIOD = 1.0
 _PROXY_STARTING_PERIOD = 0.05

@@ -22,11 +22,14 @@ def environment(replica: Replica, token_file: str, anchors_file: str) -> dict[st
     if own:
         ports = [IDENTITY_PORT, DESTINATION_PORT, POLICY_PORT, CONTROL_PLANE_ADMIN_PORT]
     workload = {"ns": replica.namespace, "pod": replica.name}
+    everywhere = "[::]" if replica.address6 else "0.0.0.0"
+    loopback = [f"127.0.0.1:{OUTBOUND_PORT}", *([f"[::1]:{OUTBOUND_PORT}"] if replica.address6 else [])]
     settings = {
-        "INBOUND_LISTEN_ADDR": f"0.0.0.0:{INBOUND_PORT}",
-        "OUTBOUND_LISTEN_ADDR": f"127.0.0.1:{OUTBOUND_PORT}",
-        "CONTROL_LISTEN_ADDR": f"0.0.0.0:{TAP_PORT}",
-        "ADMIN_LISTEN_ADDR": f"0.0.0.0:{ADMIN_PORT}",
+        "INBOUND_LISTEN_ADDR": f"{everywhere}:{INBOUND_PORT}",
+        "OUTBOUND_LISTEN_ADDR": loopback[0],
+        "OUTBOUND_LISTEN_ADDRS": ",".join(loopback),
+        "CONTROL_LISTEN_ADDR": f"{everywhere}:{TAP_PORT}",
+        "ADMIN_LISTEN_ADDR": f"{everywhere}:{ADMIN_PORT}",
         "IDENTITY_SVC_ADDR": f"{host}:{IDENTITY_PORT}",
         "DESTINATION_SVC_ADDR": f"{host}:{DESTINATION_PORT}",
         "POLICY_SVC_ADDR": f"{host}:{POLICY_PORT}",
@@ -37,7 +40,7 @@ def environment(replica: Replica, token_file: str, anchors_file: str) -> dict[st
         "DESTINATION_CONTEXT": json.dumps({**workload, "nodeName": NODE}, separators=(",", ":")),
         "IDENTITY_LOCAL_NAME": replica.identity,
         "IDENTITY_TOKEN_FILE": token_file,
-        "INBOUND_IPS": replica.address,
+        "INBOUND_IPS": ",".join(filter(None, (replica.address, replica.address6))),
         "INBOUND_PORTS": ",".join(str(port) for port in ports),
         "INBOUND_DEFAULT_POLICY": "all-unauthenticated",
         "CORES": "1",

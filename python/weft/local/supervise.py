@@ -22,6 +22,7 @@ from weft.local.addresses import GATEWAY
 from weft.local.api import Api
 from weft.local.children import Children
 from weft.local.control import Control
+from weft.local.listening import Listening
 from weft.local.metrics import Sampler
 from weft.local.plan import Plan, Replica
 from weft.local.publish import Published
@@ -43,6 +44,8 @@ class Supervisor:
         self.current = Plan({}, {}, {}, {}, ())
         self.running: dict[str, tuple[Running, asyncio.Task[None]]] = {}
         self.names = zone.Zone()
+        self.dual = False
+        """Whether the mesh has IPv6."""
         self.applied = False
         """Whether the mesh file's first plan has been started."""
         self.stopping = asyncio.Event()
@@ -63,7 +66,7 @@ class Supervisor:
             _show(documents)
             return 1
         self._children.watch()
-        await fabric.raise_bridge()
+        self.dual = await fabric.raise_bridge()
         code = 0
         await Responder(lambda: self.names).listen(GATEWAY)
         try:
@@ -75,7 +78,7 @@ class Supervisor:
                     start(group, "sample metrics", self.sampler.run()),
                     start(group, "announce", self._announce()),
                 ]
-                await self._apply(plan.make(documents))
+                await self._apply(plan.make(documents, None, self.dual))
                 self.applied = True
                 self.changed()
                 background.append(start(group, "watch mesh files", self._watch()))
@@ -110,16 +113,22 @@ class Supervisor:
         """Keys of the replicas that are ready."""
         return frozenset(key for key, (running, _) in self.running.items() if running.ready)
 
+    def listening(self) -> dict[str, Listening]:
+        """What each replica listens on."""
+        return {key: running.listening for key, (running, _) in self.running.items()}
+
     def not_ready(self) -> list[str]:
         """Keys of the replicas that others still wait for."""
         return [key for key, (each, _) in self.running.items() if not each.ready and each.reason != "finished"]
 
-    def ready_addresses(self, workload: str) -> list[str]:
-        """Addresses of a workload's ready replicas."""
+    def ready_addresses(self, workload: str) -> list[tuple[str, ...]]:
+        """The addresses of each of a workload's ready replicas."""
         ready = self.ready()
         replicas = self.current.replicas.items()
         return [
-            each.address for key, each in replicas if key in ready and f"{each.namespace}/{each.workload}" == workload
+            tuple(filter(None, (each.address, each.address6)))
+            for key, each in replicas
+            if key in ready and f"{each.namespace}/{each.workload}" == workload
         ]
 
     def meshed_addresses(self) -> dict[str, str]:
@@ -152,7 +161,7 @@ class Supervisor:
         if any(replica.meshed for replica in new.replicas.values()):
             self._control.require()
             if _CONTROL not in self.running:
-                self._start(_CONTROL, objects.control_plane())
+                self._start(_CONTROL, objects.control_plane(self.dual))
         await self._withdraw([*change.stop, *change.restart])
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
@@ -222,12 +231,12 @@ class Supervisor:
             await waiting.wait()
 
     async def _refresh(self) -> None:
-        ready = self.ready()
-        self.names = zone.build(self.current, ready)
-        documents = objects.build(self.current, ready)
+        ready, listening = self.ready(), self.listening()
+        self.names = zone.build(self.current, ready, listening)
+        documents = objects.build(self.current, ready, listening)
         if _CONTROL in self.running:
-            control = objects.control_plane()
-            documents["pod-control-plane.json"] = objects.pod(control, objects.CONTROL_LABELS, _CONTROL in ready)
+            control, labels = objects.control_plane(self.dual), objects.CONTROL_LABELS
+            documents["pod-control-plane.json"] = objects.pod(control, labels, _CONTROL in ready, self.dual)
         try:
             self._store.write(documents)
         except OSError as problem:
@@ -239,10 +248,10 @@ class Supervisor:
                 _say(str(problem))
 
     def _rules(self, replica: Replica) -> str:
-        balanced = plan.balanced(self.current, self.ready())
+        balanced = plan.balanced(self.current, self.ready(), self.listening())
         if replica.meshed:
-            return rules.meshed(replica.skip_inbound, replica.skip_outbound, balanced)
-        return rules.unmeshed(balanced)
+            return rules.meshed(replica.skip_inbound, replica.skip_outbound, balanced, self.dual)
+        return rules.unmeshed(balanced, self.dual)
 
     async def _announce(self) -> None:
         """Say once that everything is ready, and meanwhile what is being waited for."""
@@ -273,7 +282,7 @@ class Supervisor:
                 _say("the edit was not applied; the mesh stays as it was")
                 continue
             try:
-                new = plan.make(documents, self.current.addresses)
+                new = plan.make(documents, self.current.addresses, self.dual)
                 if difference.between(self.current, new):
                     await self._apply(new)
                     self.changed()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from weft.model.family import Family, family
 from weft.model.meta import Meta
 
 MESHED_LABEL = "linkerd.io/control-plane-ns"
@@ -51,6 +52,10 @@ class Pod:
     def meshed_by(self) -> str:
         """The control plane's namespace, or empty for a pod without a proxy."""
         return self.meta.labels.get(MESHED_LABEL, "")
+
+    def ip(self, wanted: Family | None) -> str:
+        """The address of a family; the pod's first where it has none of it or none is asked for. `ips` is not empty."""
+        return next((ip for ip in self.ips if family(ip) is wanted), self.ips[0])
 
     def port_named(self, name: str) -> int | None:
         """The number of a named container port."""

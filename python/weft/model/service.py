@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from weft.model.family import Family, family
 from weft.model.meta import Meta
 
 
@@ -28,6 +29,14 @@ class Service:
     headless: bool = False
     external_name: str = ""
     publish_not_ready: bool = False
+    ip_families: tuple[Family, ...] = ()
+    """As written; empty where the document leaves it to whoever gives out addresses."""
+    ip_family_policy: str = ""
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families in which the Service can be reached, the preferred one first; empty when nothing tells."""
+        return tuple(dict.fromkeys(family(ip) for ip in self.cluster_ips)) or self.ip_families
 
     def port(self, number: int) -> ServicePort | None:
         """The TCP port with this number."""

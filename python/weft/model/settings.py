@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from weft.model.family import Family
+
 DEFAULT_OPAQUE_PORTS = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
 """Ports of well-known protocols in which the server may speak first: no detection unless annotated otherwise."""
 
@@ -39,6 +41,7 @@ class Settings:
         """Return the name in the certificate of a workload that runs as this service account."""
         return f"{service_account}.{namespace}.serviceaccount.identity.{self.control_namespace}.{self.trust_domain}"
 
-    def authority(self, service: str, namespace: str, port: int) -> str:
-        """Return a Service's full name with its port."""
-        return f"{service}.{namespace}.svc.{self.cluster_domain}:{port}"
+    def authority(self, service: str, namespace: str, port: int, family: Family | None = None) -> str:
+        """Return a Service's full name with its port; with a family, the name of its endpoints in that one."""
+        kind = f"svc-{family.value.lower()}" if family else "svc"
+        return f"{service}.{namespace}.{kind}.{self.cluster_domain}:{port}"

@@ -3,6 +3,7 @@
 import msgspec
 
 from weft.lib.errors import Problem
+from weft.model.family import plain
 from weft.model.meta import Meta
 from weft.model.pod import ContainerPort, Owner, Pod, ProbePath
 from weft.resources.decode import decode
@@ -85,13 +86,16 @@ def parse(tree: Tree, group: str, kind: str) -> Pod | list[Problem]:
         for port in container.ports
         if port.protocol == "TCP"
     )
-    ips = (status.pod_ip, *(entry.ip for entry in status.pod_ips))
+    try:
+        ips = [plain(ip) for ip in (status.pod_ip, *(entry.ip for entry in status.pod_ips)) if ip]
+    except ValueError as error:
+        return [tree.problem(("status",), "bad-address", str(error))]
     ready = any(condition.type == "Ready" and condition.status == "True" for condition in status.conditions)
     finished = status.phase in ("Succeeded", "Failed")
     owner = next(iter(written.metadata.owner_references), None)
     return Pod(
         meta=about,
-        ips=() if finished else tuple(dict.fromkeys(ip for ip in ips if ip)),
+        ips=() if finished else tuple(dict.fromkeys(ips)),
         ready=ready and not finished and not written.metadata.deletion_timestamp,
         service_account=spec.service_account_name,
         node=spec.node_name,

@@ -1,15 +1,16 @@
 """The kind Service, as teams apply it to a cluster."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from weft.lib.errors import Problem
+from weft.model.family import Family, plain
 from weft.model.meta import Meta
 from weft.model.service import Service, ServicePort
 from weft.resources.decode import decode, mapping_problems
 from weft.resources.metadata import Metadata, meta
-from weft.resources.tree import Tree
+from weft.resources.tree import Path, Tree
 from weft.resources.workload import PortNumber
 
 
@@ -28,6 +29,8 @@ class WrittenSpec(
         "cluster_ip": "clusterIP",
         "cluster_ips": "clusterIPs",
         "external_name": "externalName",
+        "ip_families": "ipFamilies",
+        "ip_family_policy": "ipFamilyPolicy",
         "publish_not_ready_addresses": "publishNotReadyAddresses",
     },
 ):
@@ -38,6 +41,8 @@ class WrittenSpec(
     type: str = "ClusterIP"
     external_name: str = ""
     publish_not_ready_addresses: bool = False
+    ip_families: tuple[Literal["IPv4", "IPv6"], ...] = ()
+    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack", ""] = ""
 
 
 class WrittenService(msgspec.Struct, frozen=True):
@@ -60,9 +65,10 @@ def parse(tree: Tree, group: str, kind: str) -> Service | list[Problem]:
             path = ("spec", "ports", index, "port")
             problems.append(tree.problem(path, "duplicate-port", f"port `{port.port}` is listed twice"))
         seen.add((port.port, port.protocol))
+    ips, address_problems = _addresses(tree, spec)
+    problems += address_problems
     if problems or not isinstance(about, Meta):
         return problems
-    ips = dict.fromkeys(ip for ip in (spec.cluster_ip, *spec.cluster_ips) if ip and ip != "None")
     return Service(
         meta=about,
         ports=tuple(
@@ -70,8 +76,31 @@ def parse(tree: Tree, group: str, kind: str) -> Service | list[Problem]:
             for port in spec.ports
         ),
         selector={key: str(value) for key, value in spec.selector.items()},
-        cluster_ips=tuple(ips),
+        cluster_ips=ips,
         headless=spec.cluster_ip == "None",
         external_name=spec.external_name if spec.type == "ExternalName" else "",
         publish_not_ready=spec.publish_not_ready_addresses,
+        ip_families=tuple(Family(name) for name in spec.ip_families),
+        ip_family_policy=spec.ip_family_policy,
     )
+
+
+def _addresses(tree: Tree, spec: WrittenSpec) -> tuple[tuple[str, ...], list[Problem]]:
+    """Return the cluster addresses, each once, and what is wrong with them and with the families."""
+    written: list[tuple[Path, str]] = [(("spec", "clusterIP"), spec.cluster_ip)]
+    written += [(("spec", "clusterIPs", index), ip) for index, ip in enumerate(spec.cluster_ips)]
+    found: dict[str, None] = {}
+    problems = []
+    for path, text in written:
+        if text in ("", "None"):
+            continue
+        try:
+            found[plain(text)] = None
+        except ValueError:
+            problems.append(tree.problem(path, "bad-address", f"`{text}` is not an IP address"))
+    families = ("spec", "ipFamilies")
+    if len(set(spec.ip_families)) != len(spec.ip_families):
+        problems.append(tree.problem(families, "duplicate-family", "a family is listed twice"))
+    if spec.ip_family_policy == "SingleStack" and len(spec.ip_families) > 1:
+        problems.append(tree.problem(families, "two-families", "`SingleStack` has one family, not two"))
+    return tuple(found), problems

@@ -8,6 +8,7 @@ from weft.compile.answer import Address, Code, Unanswerable
 from weft.compile.authority import Authority, is_address, parse
 from weft.compile.targets import Target
 from weft.gen import destination_pb2, inbound_pb2, net_pb2, outbound_pb2
+from weft.model.family import plain
 
 
 def get(request: destination_pb2.GetDestination, cluster_domain: str) -> Question | Unanswerable:
@@ -78,9 +79,8 @@ def _workload(text: str) -> tuple[str, str] | None:
 def _ip(address: net_pb2.IPAddress) -> str:
     if address.WhichOneof("ip") == "ipv4":
         return str(ipaddress.IPv4Address(address.ipv4))
-    v6 = ipaddress.IPv6Address((address.ipv6.first << 64) | address.ipv6.last)
-    return str(v6.ipv4_mapped or v6)
+    return plain(str(ipaddress.IPv6Address((address.ipv6.first << 64) | address.ipv6.last)))
 
 
 def _plain(host: str) -> str:
-    return str(ipaddress.ip_address(host.strip("[]")))
+    return plain(host.strip("[]"))

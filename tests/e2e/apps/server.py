@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 REPLICA = os.environ["HOSTNAME"]
+LISTEN = os.environ.get("LISTEN", "0.0.0.0")  # or ::, which takes both families, or `own6`, the replica's IPv6 address
 GRPC, HTTP, SPEAKS_FIRST, HALF_CLOSE = 8080, 8081, 8082, 8083
+ADDRESS = socket.getaddrinfo(REPLICA, None, socket.AF_INET6)[0][4][0] if LISTEN == "own6" else LISTEN
 ended_early = threading.Semaphore(0)
 
 
@@ -122,6 +124,12 @@ def answer_after_the_end(connection):
     connection.sendall(b"%d bytes: " % len(got) + got[::-1])
 
 
+def server_socket(port):
+    if ":" in ADDRESS:
+        return socket.create_server((ADDRESS, port), family=socket.AF_INET6, dualstack_ipv6=ADDRESS == "::")
+    return socket.create_server((ADDRESS, port))
+
+
 def listen(port, talk):
     def serve():
         while True:
@@ -132,19 +140,20 @@ def listen(port, talk):
         with connection:
             talk(connection)
 
-    listener = socket.create_server(("0.0.0.0", port))
+    listener = server_socket(port)
     threading.Thread(target=serve, daemon=True).start()
 
 
 def main():
     listen(SPEAKS_FIRST, speak_first)
     listen(HALF_CLOSE, answer_after_the_end)
-    web = http.server.ThreadingHTTPServer(("0.0.0.0", HTTP), Http)
+    web = http.server.ThreadingHTTPServer((ADDRESS, HTTP), Http, bind_and_activate=False)
+    web.socket = server_socket(HTTP)
     threading.Thread(target=web.serve_forever, daemon=True).start()
     options = [("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(max_workers=32), options=options)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", METHODS),))
-    server.add_insecure_port(f"0.0.0.0:{GRPC}")
+    server.add_insecure_port(f"[{ADDRESS}]:{GRPC}" if ":" in ADDRESS else f"{ADDRESS}:{GRPC}")
     server.start()
     signal.signal(signal.SIGTERM, lambda *_: server.stop(grace=2))
     server.wait_for_termination()

@@ -122,3 +122,26 @@ def test_names_are_read_as_linkerd_reads_them(text: str, expected: Authority | N
         assert result.code is Code.INVALID_ARGUMENT
     else:
         assert result == expected
+
+
+BOTH = WEB.replace("clusterIP: 198.19.0.1", "clusterIPs: [198.19.0.1, 'FD00:0::1']")
+IPV6 = "fd00::a"
+
+
+@pytest.mark.parametrize(
+    ("service", "asked", "found"),
+    [
+        (BOTH, "svc", ["10.0.0.1", "10.0.0.2"]),
+        (BOTH, "svc-ipv4", ["10.0.0.1", "10.0.0.2"]),
+        (BOTH, "svc-ipv6", ["10.0.0.2", IPV6]),
+        (WEB.replace("198.19.0.1", "fd00::1"), "svc", ["10.0.0.2", IPV6]),
+    ],
+)
+def test_endpoints_are_of_the_family_that_is_asked_for(service: str, asked: str, found: list[str]) -> None:
+    """Requirement: the Service's first family by its plain name; a pod that lacks it is named by what it has."""
+    both = pod("web-0", "10.0.0.1").replace("podIP: 10.0.0.1", f"podIP: 10.0.0.1\n  podIPs: [{{ip: '{IPV6}'}}]")
+    authority = parse(f"web.default.{asked}.cluster.local:80", "cluster.local")
+    assert isinstance(authority, Authority)
+    result, _ = answer(snapshot(service, both, pod("web-1", "10.0.0.2")), EndpointsOf(authority))
+    assert isinstance(result, Endpoints)
+    assert sorted(one.ip for one in result.endpoints) == found

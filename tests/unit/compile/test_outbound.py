@@ -178,3 +178,39 @@ def test_a_profile_names_its_service() -> None:
     assert told.name == "web.default.svc.cluster.local"
     assert told.parent is not None
     assert (told.parent.name, told.parent.port) == ("web", 80)
+
+
+BOTH = WEB.replace("clusterIP: 198.19.0.1", "clusterIPs: [198.19.0.1, 'fd00::1']")
+SIX = Address("fd00::1", 80)
+
+
+def test_a_client_keeps_the_family_that_it_chose() -> None:
+    """Requirement: by the Service's IPv6 address IPv6 endpoints, by IPv4 IPv4 ones, in every route.
+
+    Linkerd picks the IPv6 endpoint whatever the client asked for (linkerd2 12733).
+    """
+    other = BOTH.replace("name: web", "name: other").replace("198.19.0.1", "198.19.0.2").replace("fd00::1", "fd00::2")
+    single = WEB.replace("name: web", "name: single").replace("198.19.0.1", "198.19.0.3")
+    split = route("backendRefs: [{name: web, port: 80}, {name: other, port: 80}, {name: single, port: 80}]")
+    mesh = snapshot(BOTH, other, single, split)
+    for target, kind in ((SIX, "svc-ipv6"), (VIP, "svc")):
+        told = outbound(mesh, target)
+        assert told.opaque.backend is not None
+        assert told.opaque.backend.to == Balance(f"web.default.{kind}.cluster.local:80")
+        assert [each.to for each in told.http[0].rules[0].backends] == [
+            Balance(f"web.default.{kind}.cluster.local:80"),
+            Balance(f"other.default.{kind}.cluster.local:80"),
+            Balance("single.default.svc.cluster.local:80"),
+        ]
+
+
+def test_a_service_is_the_same_by_either_address() -> None:
+    """Requirement: profile and policy name one Service; a pod's IPv6 address leads to that pod, with its identity."""
+    both = pod("web-0", "10.0.0.1").replace("podIP: 10.0.0.1", "podIP: 10.0.0.1\n  podIPs: [{ip: 'fd00:0::a'}]")
+    mesh = snapshot(BOTH, both)
+    assert profile(mesh, SIX) == profile(mesh, VIP)
+    assert outbound(mesh, SIX).about == outbound(mesh, VIP).about
+    known = profile(mesh, Address("fd00::a", 8080)).endpoint
+    assert known is not None
+    assert known.address == Address("fd00::a", 8080)
+    assert known.identity == "web.default.serviceaccount.identity.weft.cluster.local"

@@ -34,13 +34,13 @@ def mesh() -> str:
 
 @pytest.fixture
 def planned(tmp_path: Path) -> Planned:
-    """Return a function from text, and the plan before, to the plan."""
+    """Return a function from text, the plan before and whether there is IPv6, to the plan."""
 
-    def make(text: str, before: Plan | None = None) -> Plan:
+    def make(text: str, before: Plan | None = None, dual: bool = True) -> Plan:
         file = tmp_path / "mesh.yaml"
         file.write_text(text)
         documents = reading.read([file])
         assert not isinstance(documents, list), documents
-        return plan.make(documents, before.addresses if before else None)
+        return plan.make(documents, before.addresses if before else None, dual)
 
     return make

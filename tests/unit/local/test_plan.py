@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from weft.lib.errors import WeftError
 from weft.local import difference, objects, plan, reading
+from weft.local.listening import Listening
 from weft.local.plan import Plan
 
 SERVICE = """
@@ -13,6 +17,7 @@ kind: Service
 metadata: {name: voting}
 spec: {selector: {app: voting}, ports: [{port: 80, targetPort: grpc}]}
 """
+UNMESHED = "labels: {app: voting}, annotations: {linkerd.io/inject: disabled}"
 
 
 def test_each_replica_has_an_address_an_identity_and_a_directory(
@@ -39,15 +44,90 @@ def test_a_service_of_the_same_name_is_made_unless_the_file_has_one(
     made = planned(mesh + SERVICE)
     written = made.services["default/voting"]
     assert [(port.port, port.target) for port in written.ports] == [(80, "grpc")]
-    assert written.address == "198.19.0.1"
+    assert written.addresses == ("198.19.0.1", "fdb6:5e1f:9d2c:1::c613:1")
     assert [replica.name for replica in made.replicas_of(written)] == ["voting-0", "voting-1"]
 
 
 def test_only_ready_replicas_are_balanced_over(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
     """Requirement: a named target port is the port of that name of each ready replica."""
     made = planned(mesh + SERVICE)
-    (entry,) = plan.balanced(made, {"default/voting-1"})
+    entry, _ = plan.balanced(made, {"default/voting-1"}, {})
     assert (entry.address, entry.port, entry.endpoints) == ("198.19.0.1", 80, (("198.18.1.2", 8080),))
+
+
+def test_ipv6_leads_to_ipv6_endpoints(mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: a Service's IPv6 address is balanced over replicas that answer there: those with a proxy do."""
+    made = planned(mesh + SERVICE)
+    _, entry = plan.balanced(made, {"default/voting-1"}, {})
+    assert entry.address == "fdb6:5e1f:9d2c:1::c613:1"
+    assert entry.endpoints == (("fdb6:5e1f:9d2c::c612:102", 8080),)
+
+
+UDP_SERVICE = SERVICE.replace("port: 80,", "port: 80, protocol: UDP,")
+TAKES_IT = Listening(ipv6=frozenset({("TCP", 8080), ("UDP", 8080)}))
+TAKES_OTHERS = Listening(ipv6=frozenset({("TCP", 8081)}))
+
+
+@pytest.mark.parametrize(
+    ("service", "listening", "reached"),
+    [(SERVICE, TAKES_IT, True), (SERVICE, TAKES_OTHERS, False), (SERVICE, Listening(), False)],
+)
+def test_without_a_proxy_only_who_listens_on_ipv6_is_reached_by_it(
+    mesh: str, planned: Callable[..., Plan], service: str, listening: Listening, reached: bool
+) -> None:
+    """Requirement: nobody is sent by IPv6 to an application that listens on 0.0.0.0 only."""
+    made = planned(mesh.replace("labels: {app: voting}", UNMESHED) + service)
+    _, entry = plan.balanced(made, {"default/voting-1"}, {"default/voting-1": listening})
+    assert bool(entry.endpoints) == reached
+
+
+@pytest.mark.parametrize(("listening", "reached"), [(TAKES_IT, True), (TAKES_OTHERS, False)])
+def test_datagrams_pass_by_the_proxy(
+    mesh: str, planned: Callable[..., Plan], listening: Listening, reached: bool
+) -> None:
+    """Requirement: UDP goes by IPv6 only where the application itself listens, with a proxy beside it or without."""
+    made = planned(mesh + UDP_SERVICE)
+    _, entry = plan.balanced(made, {"default/voting-1"}, {"default/voting-1": listening})
+    assert bool(entry.endpoints) == reached
+
+
+V4, V6 = "198.19.0.1", "fdb6:5e1f:9d2c:1::c613:1"
+
+
+@pytest.mark.parametrize(
+    ("spec", "addresses"),
+    [
+        ("", (V4, V6)),
+        ("ipFamilyPolicy: SingleStack,", (V4,)),
+        ("ipFamilyPolicy: SingleStack, ipFamilies: [IPv6],", (V6,)),
+        ("ipFamilies: [IPv6],", (V6,)),
+        ("ipFamilies: [IPv6, IPv4],", (V6, V4)),
+        ("ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6],", (V6, V4)),
+        ("ipFamilyPolicy: RequireDualStack,", (V4, V6)),
+        ("clusterIP: 198.19.7.7,", ("198.19.7.7", V6)),
+        ("clusterIP: 'FDB6:5e1f:9d2c:1:0::9',", ("fdb6:5e1f:9d2c:1::9", V4)),
+    ],
+)
+def test_families_are_as_the_service_says(
+    mesh: str, planned: Callable[..., Plan], spec: str, addresses: tuple[str, ...]
+) -> None:
+    """Requirement: ipFamilies and ipFamilyPolicy mean what they mean in Kubernetes; without them both are given."""
+    made = planned(mesh + SERVICE.replace("spec: {", f"spec: {{{spec} "))
+    assert made.services["default/voting"].addresses == addresses
+    document = objects.build(made, set(), {})["service-default-voting.json"]
+    assert isinstance(document, dict)
+    assert document["spec"]["clusterIPs"] == list(addresses)
+    assert document["spec"]["ipFamilies"] == ["IPv6" if ":" in each else "IPv4" for each in addresses]
+
+
+def test_a_machine_without_ipv6_has_a_mesh_all_the_same(mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: IPv4 alone is given then; a Service that requires more is refused with its place in the file."""
+    made = planned(mesh + SERVICE, dual=False)
+    assert made.services["default/voting"].addresses == (V4,)
+    assert made.replicas["default/voting-0"].address6 == ""
+    for spec in ("ipFamilies: [IPv6]", "ipFamilyPolicy: RequireDualStack"):
+        with pytest.raises(WeftError, match=r"Service voting \(.*mesh.yaml:17\) needs IPv6"):
+            planned(mesh + SERVICE.replace("spec: {", f"spec: {{{spec}, "), dual=False)
 
 
 def test_addresses_stay_when_the_file_changes(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
@@ -82,12 +162,13 @@ def test_a_published_port_that_moves_closes_and_opens(tmp_path: Path, mesh: str,
 def test_pods_are_written_as_kubernetes_shapes_them(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
     """Requirement: a meshed pod carries the control plane's label, its origin and whether it is ready."""
     made = planned(mesh + SERVICE)
-    written = objects.build(made, {"default/voting-0"})
+    written = objects.build(made, {"default/voting-0"}, {})
     pod = written["pod-default-voting-0.json"]
     assert isinstance(pod, dict)
     assert pod["metadata"]["labels"]["linkerd.io/control-plane-ns"] == "weft"
     assert pod["metadata"]["annotations"]["mesh.weft.dev/origin"] == f"{tmp_path}/mesh.yaml:2"
     assert pod["status"]["podIP"] == "198.18.1.1"
+    assert pod["status"]["podIPs"] == [{"ip": "198.18.1.1"}, {"ip": "fdb6:5e1f:9d2c::c612:101"}]
     assert pod["status"]["conditions"] == [{"type": "Ready", "status": "True"}]
     service = written["service-default-voting.json"]
     assert isinstance(service, dict)

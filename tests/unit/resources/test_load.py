@@ -6,6 +6,7 @@ import pytest
 
 from weft.lib.errors import Problem
 from weft.model import Pod, Route, Service, Workload
+from weft.model.family import Family
 from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Publish, Readiness, TcpCheck, WorkloadPort
 from weft.resources import Loaded, load_files, load_text
 
@@ -246,3 +247,30 @@ spec:
     assert rule.backends is not None
     assert [(ref.namespace, ref.name, ref.weight) for ref in rule.backends] == [("a", "one", 90), ("b", "two", 10)]
     assert rule.request_timeout == 60.5
+
+
+@pytest.mark.parametrize(
+    ("spec", "line", "code"),
+    [
+        ("clusterIP: 198.19.0.256", 5, "bad-address"),
+        ("clusterIPs: [198.19.0.1,\n    'fd00::g']", 6, "bad-address"),
+        ("ipFamilies: [IPv6, IPv6]", 5, "duplicate-family"),
+        ("ipFamilyPolicy: SingleStack\n  ipFamilies: [IPv4, IPv6]", 6, "two-families"),
+        ("ipFamilyPolicy: DualStack", 5, "wrong-value"),
+        ("ipFamilies: [IPv5]", 5, "wrong-value"),
+    ],
+)
+def test_addresses_and_families_of_a_service_are_checked(spec: str, line: int, code: str) -> None:
+    """Requirement: what is no address or no family has its line."""
+    text = f"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec:\n  {spec}\n  ports: [{{port: 80}}]"
+    problem = only(text)
+    assert (problem.line, problem.code) == (line, code)
+
+
+def test_an_address_has_one_form() -> None:
+    """Requirement: a Service is found by its address however its document writes it, and IPv4 is not IPv6."""
+    text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIPs: ['FD00:0::1', '::ffff:10.0.0.1']}"
+    (service,) = load_text(text, "mesh.yaml").documents
+    assert isinstance(service, Service)
+    assert service.cluster_ips == ("fd00::1", "10.0.0.1")
+    assert service.families == (Family.IPV6, Family.IPV4)

@@ -30,6 +30,20 @@ def test_ipv6_is_two_integers_of_64_bits() -> None:
     assert wire.network("10.0.0.0/8").prefix_len == 8
 
 
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("[fd00:0::1]:8080", Address("fd00::1", 8080)),
+        ("FD00::1", Address("fd00::1", 80)),
+        ("[::ffff:10.0.0.1]:8080", Address("10.0.0.1", 8080)),
+    ],
+)
+def test_profiles_are_asked_for_by_ipv6(path: str, address: Address) -> None:
+    """Requirement: with a port in brackets, without one bare; one address is one question, however it is written."""
+    request = destination_pb2.GetDestination(path=path)
+    assert ask.get_profile(request, "cluster.local") == ask.ProfileOf(address)
+
+
 def test_matches_and_filters_keep_their_meaning() -> None:
     """Requirement: hosts, methods, comparisons, header changes and redirects arrive as they were written."""
     assert list(wire.host("*.example.com").suffix.reverse_labels) == ["com", "example"]
