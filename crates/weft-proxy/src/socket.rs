@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
@@ -80,6 +81,18 @@ pub(crate) async fn connect(addr: SocketAddr, options: &Options) -> io::Result<T
     apply(SockRef::from(&socket), options)?;
     socket.set_nodelay(true)?;
     socket.connect(addr).await
+}
+
+/// From now on every socket of this process that closes is reset, so that a peer cannot take it for the end of what was sent. For a
+/// process that is about to end.
+pub(crate) fn reset_all() {
+    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return };
+    for number in descriptors.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        #[expect(unsafe_code, reason = "the number is used for one call, and whatever it means by then ends with the process")]
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        // Fails on what is no socket.
+        let _ = SockRef::from(&descriptor).set_linger(Some(Duration::ZERO));
+    }
 }
 
 fn apply(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
