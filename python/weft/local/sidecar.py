@@ -5,7 +5,7 @@ import json
 from weft.local.addresses import CONTROL_PLANE
 from weft.local.objects import NODE
 from weft.local.plan import CONTROL_NAME, CONTROL_NAMESPACE, TRUST_DOMAIN, Replica
-from weft.local.rules import ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, PROXY_MARK, TAP_PORT
+from weft.local.rules import ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, PROXY_MARK
 
 IDENTITY_PORT = 8080
 DESTINATION_PORT = 8086
@@ -25,7 +25,6 @@ def environment(replica: Replica, token_file: str, anchors_file: str) -> dict[st
     settings = {
         "INBOUND_LISTEN_ADDR": f"0.0.0.0:{INBOUND_PORT}",
         "OUTBOUND_LISTEN_ADDR": f"127.0.0.1:{OUTBOUND_PORT}",
-        "CONTROL_LISTEN_ADDR": f"0.0.0.0:{TAP_PORT}",
         "ADMIN_LISTEN_ADDR": f"0.0.0.0:{ADMIN_PORT}",
         "IDENTITY_SVC_ADDR": f"{host}:{IDENTITY_PORT}",
         "DESTINATION_SVC_ADDR": f"{host}:{DESTINATION_PORT}",
@@ -37,7 +36,6 @@ def environment(replica: Replica, token_file: str, anchors_file: str) -> dict[st
         "DESTINATION_CONTEXT": json.dumps({**workload, "nodeName": NODE}, separators=(",", ":")),
         "IDENTITY_LOCAL_NAME": replica.identity,
         "IDENTITY_TOKEN_FILE": token_file,
-        "INBOUND_IPS": replica.address,
         "INBOUND_PORTS": ",".join(str(port) for port in ports),
         "INBOUND_DEFAULT_POLICY": "all-unauthenticated",
         "CORES": "1",
