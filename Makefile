@@ -14,6 +14,8 @@ export WEFT_PYTHON := $(CURDIR)/.venv/bin/python
 export PYTHON
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
+PROXY_PAGES := settings metrics
+
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
@@ -46,7 +48,7 @@ bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=n
 		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
 
 .PHONY: check
-check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
+check: check-python check-generated check-docs check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 
 .PHONY: check-python
 check-python: .venv/.programs
@@ -58,6 +60,14 @@ check-python: .venv/.programs
 .PHONY: check-generated
 check-generated: .venv/.locked
 	.venv/bin/python proto/generate.py --check
+
+# The proxy writes its own reference: a page that differs from what it says is out of date.
+.PHONY: check-docs
+check-docs: .venv/.programs
+	@for page in $(PROXY_PAGES); do \
+		.venv/bin/weft-proxy --$$page | diff -u docs/reference/proxy-$$page.md - || \
+			{ echo "docs/reference/proxy-$$page.md is out of date: run make docs"; exit 1; }; \
+	done
 
 .PHONY: check-rust
 check-rust: .venv/.locked
@@ -78,6 +88,10 @@ check-dependencies: $(CARGO_DENY)
 generate: .venv/.locked ## Regenerate the code made from proto/ and the wire test vectors.
 	.venv/bin/python proto/generate.py
 	.venv/bin/python -m tests.wire_vectors
+
+.PHONY: docs
+docs: .venv/.programs ## Write the pages of docs/reference that are made from the programs.
+	@for page in $(PROXY_PAGES); do .venv/bin/weft-proxy --$$page >docs/reference/proxy-$$page.md; done
 
 .PHONY: wheel
 wheel: .venv/.locked ## Build a release wheel with both programs into dist/.

@@ -1,4 +1,4 @@
-"""A control plane with a small fixed mesh, for tests in other languages: `python -m tests.control_plane`.
+"""A control plane with a small fixed mesh, for tests in other languages: `python -m tests.control_plane [POLICY]`.
 
 Prints one line of JSON when it is ready (the ports, a token of `web-0`, the trust anchors) and ends when its standard
 input does, so that it never outlives whoever started it. The mesh: two meshed pods behind the Services `web` and
@@ -34,7 +34,7 @@ async def main() -> None:
             control_namespace="weft",
             trust_domain="cluster.local",
             cluster_domain="cluster.local",
-            default_inbound_policy="all-authenticated",
+            default_inbound_policy=sys.argv[1] if len(sys.argv) > 1 else "all-authenticated",
         )
         options = plane.Options(
             objects=objects,

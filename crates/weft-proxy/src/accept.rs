@@ -2,9 +2,10 @@
 //!
 //! Never looks at a byte. A connection over the limit is closed at once and counted, so that descriptors cannot run out.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -23,10 +24,20 @@ pub(crate) struct Accepted {
     pub(crate) original: SocketAddr,
 }
 
-/// Accepts for as long as the worker lives. `serve` handles one connection; its future runs as a task of this worker.
+/// How long connections are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    /// Until the process is asked to stop; then what waits in the kernel is taken, and the listener closes.
+    UntilStopping,
+    /// For as long as the worker lives.
+    Always,
+}
+
+/// Accepts connections. `serve` handles one connection; its future runs as a task of this worker.
 /// `full` is told of each connection that is closed because `limit` are open.
 pub(crate) async fn run<F>(
     listener: TcpListener,
+    listening: Listening,
     options: socket::Options,
     limit: usize,
     drain: Rc<Drain>,
@@ -35,18 +46,10 @@ pub(crate) async fn run<F>(
 ) where
     F: Future<Output = ()> + 'static,
 {
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(error).await;
-                continue;
-            }
-        };
+    let take = |stream, peer| {
         let Some(open) = drain.open(limit) else {
             let reason = format!("{limit} connections are open in this worker already");
-            full(peer, &Refusal::new(Stage::Accept, Blame::Proxy, Retry::Safe, Cause::LoadShed, reason));
-            continue;
+            return full(peer, &Refusal::new(Stage::Accept, Blame::Proxy, Retry::Safe, Cause::LoadShed, reason));
         };
         match arrive(stream, peer, &options) {
             Ok(accepted) => {
@@ -59,7 +62,35 @@ pub(crate) async fn run<F>(
             // The client went away between the kernel's accept and ours.
             Err(error) => debug!(%peer, %error, "connection lost before it was served"),
         }
+    };
+    let mut stopping = pin!(async {
+        match listening {
+            Listening::UntilStopping => drain.stopping().await,
+            Listening::Always => pending().await,
+        }
+    });
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => take(stream, peer),
+                Err(error) => pause_after(error).await,
+            },
+            () = &mut stopping => break,
+        }
     }
+    for (stream, peer) in waiting(listener) {
+        take(stream, peer);
+    }
+}
+
+/// The connections that the kernel has completed already: closing their listener would reset them.
+fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    let listener = listener.into_std();
+    std::iter::from_fn(move || {
+        let (stream, peer) = listener.as_ref().ok()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    })
 }
 
 fn arrive(stream: TcpStream, peer: SocketAddr, options: &socket::Options) -> io::Result<Accepted> {

@@ -17,6 +17,7 @@
 //! ```
 //! A `Connection` is opened by `accepted`, `connected` or `connection`, told of `read` and `wrote` bytes, and counts its close.
 
+pub(crate) mod access;
 mod cache;
 mod connection;
 mod families;
@@ -26,7 +27,8 @@ mod record;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::sync::mpsc::SyncSender;
+use std::time::{Instant, SystemTime};
 
 use http::Request;
 use tracing::{debug, info};
@@ -37,11 +39,13 @@ use weft_core::policy::{Denied, Permit};
 
 use self::cache::{Address, Cache, Kept, Key};
 pub(crate) use self::connection::Connection;
+pub(crate) use self::families::ALL as FAMILIES;
 use self::handles::{Hop, Route};
 pub(crate) use self::record::Record;
 use self::record::Side;
 use crate::metrics::{Family, Labels, Registry, Shard};
 use crate::relay::Carried;
+use crate::settings::AccessLog;
 
 /// One worker's account book.
 pub(crate) struct Accounts {
@@ -49,6 +53,7 @@ pub(crate) struct Accounts {
     clock: Box<dyn Fn() -> Instant>,
     hops: Cache<Hop>,
     routes: Cache<Route>,
+    access: Option<access::AccessLog>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +94,13 @@ pub(crate) struct Arrival {
 impl Accounts {
     /// A new shard of the registry; `clock` is asked at the beginning, the first byte and the end of each exchange.
     pub(crate) fn new(registry: &Registry, clock: impl Fn() -> Instant + 'static) -> Self {
-        Accounts { shard: registry.shard(), clock: Box::new(clock), hops: Cache::new(), routes: Cache::new() }
+        Accounts { shard: registry.shard(), clock: Box::new(clock), hops: Cache::new(), routes: Cache::new(), access: None }
+    }
+
+    /// The same, with a line in an access log for each inbound request.
+    pub(crate) fn with_access_log(mut self, format: AccessLog, lines: SyncSender<String>, wall: fn() -> SystemTime) -> Self {
+        self.access = Some(access::AccessLog::new(format, lines, &self.shard, wall));
+        self
     }
 
     /// Opens the record of a request from elsewhere.
@@ -143,6 +154,12 @@ impl Accounts {
             self.count(direction.tcp_errors(), &labels);
         }
         debug!(target: LOG, direction = direction.name(), %remote, %target, up, down, %end, "connection ended");
+    }
+
+    /// Lets go of the handles that were not used since the last call.
+    pub(crate) fn sweep(&self) {
+        self.hops.sweep();
+        self.routes.sweep();
     }
 
     /// For what is rare: the handle is not kept.

@@ -4,38 +4,41 @@
 //! Nothing here touches a request.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::RootCertStore;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use weft_core::outcome::Refusal;
 
-use crate::accept::{self, Accepted};
-use crate::account::{Accounts, Direction};
+use crate::accept::{self, Accepted, Listening};
+use crate::account::{Accounts, Direction, access};
 use crate::admin::{self, Admin, LogLevel};
 use crate::control::backoff::Backoff;
 use crate::control::connect::{Proof, Target, channel};
 use crate::control::default_inbound::DefaultInbound;
+use crate::control::place::Place;
 use crate::control::stream::Patience;
 use crate::control::view::{Asked, Driver, Limits, View};
 use crate::drain::Drain;
 use crate::identity::{self, Renewal, anchors};
 use crate::metrics::{Format, Registry};
+use crate::process::Process;
 use crate::ready::{Awaited, Readiness};
 use crate::settings::Settings;
 use crate::tls::{Certified, Mesh};
 use crate::worker::Worker;
-use crate::{clock, inbound, outbound, socket};
+use crate::{clock, inbound, outbound, settings, socket};
 
-/// What is accepted but not yet served waits in the kernel.
-const BACKLOG: i32 = 4096;
+/// Scrapers and probes are few.
+const ADMIN_BACKLOG: i32 = 128;
 /// Destinations, endpoint sets and ports known at a time, each.
 const KEYS: usize = 16_384;
 
@@ -47,7 +50,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
     for addr in [settings.inbound_listen, settings.admin_listen] {
         socket::probe(addr).map_err(|error| unusable(addr, error))?;
     }
-    let outbound = socket::probe_any(settings.outbound_listeners()).map_err(|(addr, error)| unusable(addr, error))?;
+    let outbound = socket::probe_any(settings.outbound_listeners().iter().copied()).map_err(|(addr, error)| unusable(addr, error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(LocalSet::new().run_until(async move {
         let (stop, stopping) = watch::channel(false);
@@ -57,6 +60,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         let (view, driver) = view(&settings, &identity.certified);
         let mesh = publish_mesh(identity.certified.clone(), readiness.awaits("identity"));
         let listening = readiness.awaits("listeners");
+        let mut access = AccessLog::start(settings.access_log)?;
         let mut workers = Vec::new();
         for number in 0..settings.cores.max(1) {
             let parts = Parts {
@@ -65,9 +69,10 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
                 mesh: mesh.clone(),
                 registry: registry.clone(),
                 stopping: stopping.clone(),
-                inbound: listen(settings.inbound_listen)?,
-                outbound: outbound.iter().map(|addr| listen(*addr)).collect::<Result<_, _>>()?,
+                inbound: listen(settings.inbound_listen, settings.inbound_backlog)?,
+                outbound: outbound.iter().map(|addr| listen(*addr, settings.outbound_backlog)).collect::<Result<_, String>>()?,
                 limit,
+                access: access.lines(),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker(parts));
             workers.push(thread.map_err(|error| format!("no thread for worker {number}: {error}"))?);
@@ -75,13 +80,14 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         listening.up();
         let (asked_to_stop, shutdown) = mpsc::channel(1);
         let admin = Admin {
-            readiness,
+            readiness: readiness.clone(),
             metrics: metrics(registry, view.clone(), identity.status.clone()),
             environment,
             log_level,
             shutdown: settings.shutdown_endpoint.then_some(asked_to_stop),
         };
-        let listener = socket::register(listen(settings.admin_listen)?).map_err(|error| format!("the admin port: {error}"))?;
+        let listener =
+            socket::register(listen(settings.admin_listen, ADMIN_BACKLOG)?).map_err(|error| format!("the admin port: {error}"))?;
         tokio::task::spawn_local(admin::serve(listener, Arc::new(admin)));
         identity.start(&settings);
         tokio::task::spawn_local(driver.run());
@@ -90,11 +96,23 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
             drop(view.inbound(*port));
         }
         tracing::info!(inbound = %settings.inbound_listen, outbound = ?outbound, identity = %settings.identity_local_name, "started");
-        until_told(shutdown, &workers).await?;
+        let mut told = Told::new(shutdown)?;
+        told.first(&workers).await?;
+        let _stopping = readiness.awaits("stopping");
         tracing::info!(grace = ?settings.shutdown_grace_period, "stopping: open connections may finish");
         stop.send_replace(true);
-        if tokio::time::timeout(settings.shutdown_grace_period, finished(workers)).await.is_err() {
-            tracing::warn!("connections were still open when the grace period ended");
+        let cut = tokio::select! {
+            () = finished(workers) => None,
+            () = tokio::time::sleep(settings.shutdown_grace_period) => Some("the grace period is over"),
+            () = told.again() => Some("told to stop a second time"),
+        };
+        match cut {
+            None => access.finish().await,
+            Some(why) => {
+                tracing::warn!(why, "open connections are cut off");
+                // A plain close would look like the end of what was being sent.
+                socket::reset_all();
+            }
         }
         Ok(())
     }))
@@ -110,23 +128,32 @@ struct Parts {
     inbound: TcpListener,
     outbound: Vec<TcpListener>,
     limit: usize,
+    access: Option<(settings::AccessLog, SyncSender<String>)>,
 }
 
 fn worker(parts: Parts) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(LocalSet::new().run_until(async move {
-        let Parts { settings, view, mesh, registry, stopping, inbound, outbound, limit } = parts;
+        let Parts { settings, view, mesh, registry, stopping, inbound, outbound, limit, access } = parts;
         let drain = Drain::new(stopping);
-        let accounts = Accounts::new(&registry, clock::now);
+        let mut accounts = Accounts::new(&registry, clock::now);
+        if let Some((format, lines)) = access {
+            accounts = accounts.with_access_log(format, lines, clock::wall);
+        }
         let worker = Rc::new(Worker::new(settings.clone(), view, mesh, accounts, drain.clone(), random()));
-        let accepted = socket::Options {
+        let from_elsewhere = socket::Options {
             mark: None,
             keepalive: Some(settings.inbound_accept_keepalive),
             user_timeout: Some(settings.inbound_accept_user_timeout),
         };
-        accepting(inbound, Direction::Inbound, accepted, limit, &worker, inbound::serve)?;
+        let from_here = socket::Options {
+            mark: None,
+            keepalive: settings.outbound_accept_keepalive,
+            user_timeout: settings.outbound_accept_user_timeout,
+        };
+        accepting(inbound, Direction::Inbound, from_elsewhere, limit, &worker, inbound::serve)?;
         for listener in outbound {
-            accepting(listener, Direction::Outbound, socket::Options::default(), limit, &worker, outbound::serve)?;
+            accepting(listener, Direction::Outbound, from_here, limit, &worker, outbound::serve)?;
         }
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
@@ -135,7 +162,8 @@ fn worker(parts: Parts) -> Result<(), String> {
     }))
 }
 
-/// Accepts connections of one direction for as long as the worker lives.
+/// Accepts connections of one direction. What the application sends out is taken also while the process stops: finishing its work may need
+/// others.
 fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
     listener: TcpListener,
     direction: Direction,
@@ -147,6 +175,10 @@ fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
     let failed = |error| format!("the {} port: {error}", direction.name());
     let at = listener.local_addr().map_err(failed)?;
     let listener = socket::register(listener).map_err(failed)?;
+    let listening = match direction {
+        Direction::Inbound => Listening::UntilStopping,
+        Direction::Outbound => Listening::Always,
+    };
     let (to, full) = (worker.clone(), worker.clone());
     let serve = move |accepted: Accepted| {
         let worker = to.clone();
@@ -158,8 +190,31 @@ fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
         }
     };
     let closed = move |peer, refusal: &_| full.accounts.stream_refused(direction, peer, at, refusal);
-    tokio::task::spawn_local(accept::run(listener, options, limit, worker.drain.clone(), serve, closed));
+    tokio::task::spawn_local(accept::run(listener, listening, options, limit, worker.drain.clone(), serve, closed));
     Ok(())
+}
+
+/// The access log's queue and the thread that writes it; neither where there is no log.
+struct AccessLog(Option<(settings::AccessLog, SyncSender<String>, JoinHandle<()>)>);
+
+impl AccessLog {
+    fn start(format: Option<settings::AccessLog>) -> Result<Self, String> {
+        let Some(format) = format else { return Ok(AccessLog(None)) };
+        let (lines, thread) = access::start().map_err(|error| format!("no thread for the access log: {error}"))?;
+        Ok(AccessLog(Some((format, lines, thread))))
+    }
+
+    fn lines(&self) -> Option<(settings::AccessLog, SyncSender<String>)> {
+        self.0.as_ref().map(|(format, lines, _)| (*format, lines.clone()))
+    }
+
+    /// Waits a moment for everything to be written. No worker may hold its end any more.
+    async fn finish(&mut self) {
+        let Some((_, lines, thread)) = self.0.take() else { return };
+        drop(lines);
+        // Nobody may be reading standard error.
+        let _ = tokio::time::timeout(Duration::from_secs(1), finished(vec![thread])).await;
+    }
 }
 
 /// The certificate's renewal, not yet running.
@@ -196,7 +251,7 @@ impl Identity {
     }
 
     fn start(self, settings: &Settings) {
-        let target = Target { addr: settings.identity_addr, name: settings.identity_name.clone(), mark: settings.mark };
+        let target = Target { place: settings.identity_addr.clone(), name: settings.identity_name.clone(), mark: settings.mark };
         tokio::task::spawn_local(self.renewal.run(channel(target, Proof::Anonymous(self.anchors))));
         if let Some(watched) = self.watched {
             tokio::task::spawn_local(watched.run(anchors::POLL));
@@ -205,11 +260,12 @@ impl Identity {
 }
 
 fn view(settings: &Settings, certified: &watch::Receiver<Option<Arc<Certified>>>) -> (View, Driver) {
-    let to =
-        |addr, name: &Option<_>| channel(Target { addr, name: name.clone(), mark: settings.mark }, Proof::Certified(certified.clone()));
+    let to = |place: &Place, name: &Option<_>| {
+        channel(Target { place: place.clone(), name: name.clone(), mark: settings.mark }, Proof::Certified(certified.clone()))
+    };
     let asked = Asked {
-        destination: to(settings.destination_addr, &settings.destination_name),
-        policy: to(settings.policy_addr, &settings.policy_name),
+        destination: to(&settings.destination_addr, &settings.destination_name),
+        policy: to(&settings.policy_addr, &settings.policy_name),
         workload: settings.policy_workload.clone(),
         context: settings.destination_context.clone(),
         patience: Patience {
@@ -251,39 +307,61 @@ fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, awaited:
 }
 
 fn metrics(registry: Registry, view: View, identity: Arc<identity::Status>) -> Box<dyn Fn(Format) -> String + Send + Sync> {
+    let process = Process::new(clock::wall());
     registry.collect(move |samples| {
+        process.sample(samples);
         view.sample(samples);
         identity.sample(samples);
     });
     Box::new(move |format| registry.render(format, clock::now()))
 }
 
-/// Resolves when the process is told to stop; errors when a worker ended by itself.
-async fn until_told(mut shutdown: mpsc::Receiver<()>, workers: &[JoinHandle<Result<(), String>>]) -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("signals: {error}"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| format!("signals: {error}"))?;
-    let mut look = tokio::time::interval(Duration::from_millis(500));
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            Some(()) = shutdown.recv() => return Ok(()),
-            // A dead worker's listeners would leave a part of all connections unanswered: better to end and be restarted.
-            _ = look.tick() => if workers.iter().any(JoinHandle::is_finished) {
-                return Err("a worker ended by itself".to_owned());
+/// By whom the process is told to stop.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+    shutdown: mpsc::Receiver<()>,
+}
+
+impl Told {
+    fn new(shutdown: mpsc::Receiver<()>) -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+        Ok(Told { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())?, shutdown })
+    }
+
+    /// Resolves when the process is told to stop; errors when a worker ended by itself.
+    async fn first(&mut self, workers: &[JoinHandle<Result<(), String>>]) -> Result<(), String> {
+        let mut look = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Ok(()),
+                _ = self.interrupt.recv() => return Ok(()),
+                Some(()) = self.shutdown.recv() => return Ok(()),
+                // A dead worker's listeners would leave a part of all connections unanswered: better to end and be restarted.
+                _ = look.tick() => if workers.iter().any(JoinHandle::is_finished) {
+                    return Err("a worker ended by itself".to_owned());
+                }
             }
+        }
+    }
+
+    /// Resolves when a signal says so once more. The admin port does not: asked twice, it was asked once.
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
 
-async fn finished(workers: Vec<JoinHandle<Result<(), String>>>) {
+async fn finished<T>(workers: Vec<JoinHandle<T>>) {
     while !workers.iter().all(JoinHandle::is_finished) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-fn listen(addr: std::net::SocketAddr) -> Result<TcpListener, String> {
-    socket::listen(addr, true, BACKLOG).map_err(|error| format!("{addr} cannot be listened on: {error}"))
+fn listen(addr: SocketAddr, backlog: i32) -> Result<TcpListener, String> {
+    socket::listen(addr, true, backlog).map_err(|error| format!("{addr} cannot be listened on: {error}"))
 }
 
 /// As many descriptors as the system gives; one connection through the proxy takes two.

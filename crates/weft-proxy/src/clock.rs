@@ -7,7 +7,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time of day, for certificates alone: they live by it.
+/// The time of day, for certificates, which live by it, and for logs.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()

@@ -17,7 +17,7 @@ use weft_core::transport_header::{SessionProtocol, TransportHeader};
 
 use crate::account::Direction;
 use crate::clock;
-use crate::http::h2::KeepAlive;
+use crate::http::h2::{KeepAlive, Tuning, Windows};
 use crate::http::{Upstream, Version, h1, h2};
 use crate::io::Io;
 use crate::socket;
@@ -32,12 +32,13 @@ pub(crate) struct Way {
     pub(crate) timeout: Duration,
     /// How long an idle HTTP/1 connection is kept.
     pub(crate) idle: Duration,
+    /// Idle HTTP/1 connections kept to one peer by one worker.
+    pub(crate) most_idle: usize,
+    pub(crate) windows: Windows,
 }
 
 /// A TLS handshake is answered by a living proxy at once; the limit is for one that hangs.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Idle HTTP/1 connections kept to one peer by one worker.
-const IDLE: usize = 512;
 /// HTTP/2 connections to one peer by one worker: more than one only where the peer limits streams.
 const SHARED: usize = 8;
 
@@ -122,7 +123,7 @@ impl Peer {
         let now = clock::now();
         self.sweep(now);
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE && connection.is_reusable() {
+        if idle.len() < self.way.most_idle && connection.is_reusable() {
             idle.push((connection, now));
         }
     }
@@ -161,7 +162,7 @@ impl Peer {
             return Err(refusal.clone());
         }
         let io = self.open(Session::Http(Version::H2), worker).await?;
-        let connection = h2::client::connect(io, self.keep_alive())
+        let connection = h2::client::connect(io, Tuning { keep_alive: self.keep_alive(), windows: self.way.windows })
             .await
             .map_err(|broken| self.failed(Cause::ConnectFailed, format!("HTTP/2 with {} could not begin: {broken}", self.endpoint.addr)))?;
         self.shared.borrow_mut().push(connection.clone());

@@ -1,7 +1,6 @@
 //! How a worker comes to rest: it is told to stop, open connections finish, then nothing is left.
 //!
-//! Counts the connections of one worker and carries the signal to stop. The listeners stay open meanwhile: closing one that is shared by
-//! address resets what waits in its queue.
+//! Counts the connections of one worker and carries the signal to stop. What the connections do about it is theirs to know.
 
 use std::cell::Cell;
 use std::rc::Rc;

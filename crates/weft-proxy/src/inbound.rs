@@ -15,7 +15,7 @@ use weft_core::{policy, route};
 use crate::accept::Accepted;
 use crate::account::{Arrival, Direction, Record};
 use crate::http::answer::{self, Stopped};
-use crate::http::h2::KeepAlive;
+use crate::http::h2::{KeepAlive, Tuning};
 use crate::http::refuse::Asked;
 use crate::http::{Sink, Source, Version, orig_proto, serve};
 use crate::io::Io;
@@ -57,7 +57,8 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
     let settings = &connection.worker.settings;
     let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
     let stopping = connection.worker.drain.signal();
-    serve::run(io, version, Some(keep_alive), stopping, |request, source, sink| exchange(connection.clone(), request, source, sink))
+    let tuning = Tuning { keep_alive: Some(keep_alive), windows: settings.http2_windows() };
+    serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink))
         .await
         .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
 }

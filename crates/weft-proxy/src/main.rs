@@ -25,7 +25,9 @@ mod live;
 mod log;
 mod metrics;
 mod outbound;
+mod process;
 mod ready;
+mod reference;
 mod relay;
 mod send;
 mod settings;
@@ -45,10 +47,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if std::env::args().any(|arg| arg == "--settings") {
-        print!("{}", settings::table());
+        print!("{}", settings::page());
         return ExitCode::SUCCESS;
     }
-    let settings = match settings::Settings::read(|name| std::env::var(name).ok()) {
+    if std::env::args().any(|arg| arg == "--metrics") {
+        print!("{}", reference::page());
+        return ExitCode::SUCCESS;
+    }
+    let mut settings = match settings::Settings::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())) {
         Ok(settings) => settings,
         Err(problems) => {
             for problem in problems {
@@ -64,7 +70,13 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    match app::run(settings, std::env::vars().collect(), Box::new(level)) {
+    settings.settle_cores(std::thread::available_parallelism().map_or(1, usize::from));
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let environment: Vec<_> = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
+    for warning in settings::warnings(environment.iter().map(|(name, _)| name.as_str())) {
+        tracing::warn!("{warning}");
+    }
+    match app::run(settings, environment, Box::new(level)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             tracing::error!("{why}");

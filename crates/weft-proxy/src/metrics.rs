@@ -372,6 +372,8 @@ pub(crate) const SERIES_LIMIT: usize = 2000;
 /// Bytes of one label value.
 const VALUE_LIMIT: usize = 256;
 const OVERFLOW_LABELS: &str = "overflow=\"true\"";
+/// Those of the metrics themselves, for the reference.
+pub(crate) static FAMILIES: &[&Family] = &[&OVERFLOW];
 static OVERFLOW: Family = Family {
     name: "weft_metrics_overflow_total",
     help: "Label sets that were counted together because a family had too many.",

@@ -17,6 +17,7 @@ use crate::accept::Accepted;
 use crate::account::{Direction, Peer, Record, Tls};
 use crate::control::view::Discovery;
 use crate::http::answer::{self, Stopped};
+use crate::http::h2::{KeepAlive, Tuning};
 use crate::http::refuse::Asked;
 use crate::http::{Sink, Source, Version, serve};
 use crate::io::Io;
@@ -54,29 +55,36 @@ pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), 
 }
 
 async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Result<(), Refusal> {
+    let settings = &connection.worker.settings;
+    let keep_alive = settings
+        .outbound_http2_keep_alive_interval
+        .map(|interval| KeepAlive { interval, timeout: settings.outbound_http2_keep_alive_timeout });
     let stopping = connection.worker.drain.signal();
-    serve::run(io, version, None, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink))
-        .await
-        .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
+    serve::run(io, version, Tuning { keep_alive, windows: settings.http2_windows() }, stopping, |request, source, sink| {
+        exchange(connection.clone(), request, source, sink)
+    })
+    .await
+    .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
 }
 
 /// One request: route, balance, connect. Its record accounts for whatever comes of it.
 async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: Source, sink: Sink) {
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
+    let tells = !worker.settings.outbound_quiet;
     let mut record = worker.accounts.outbound(connection.original, route::authority(&request), &request);
     let _place = match worker.outbound.enter() {
         Ok(place) => place,
-        Err(refusal) => return answer::stop(refusal.into(), sink, asked, true, record).await,
+        Err(refusal) => return answer::stop(refusal.into(), sink, asked, tells, record).await,
     };
     let discovery = connection.destination.load();
     match way(&connection, discovery.as_deref(), &mut request, &mut record) {
         Ok(way) => {
             let answering = Answering { filters: way.filters, carried: false };
             let ended = send::request(worker, &way.target, request, source, sink, &answering, &mut record).await;
-            answer::settle(ended, asked, true, record).await;
+            answer::settle(ended, asked, tells, record).await;
         }
-        Err(stopped) => answer::stop(stopped, sink, asked, true, record).await,
+        Err(stopped) => answer::stop(stopped, sink, asked, tells, record).await,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
@@ -120,6 +121,18 @@ pub(crate) async fn connect(addr: SocketAddr, options: &Options) -> io::Result<T
     socket.connect(addr).await
 }
 
+/// From now on every socket of this process that closes is reset, so that a peer cannot take it for the end of what was sent. For a
+/// process that is about to end.
+pub(crate) fn reset_all() {
+    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return };
+    for number in descriptors.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        #[expect(unsafe_code, reason = "the number is used for one call, and whatever it means by then ends with the process")]
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        // Fails on what is no socket.
+        let _ = SockRef::from(&descriptor).set_linger(Some(Duration::ZERO));
+    }
+}
+
 fn apply(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
     if let Some(time) = options.keepalive {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(time))?;
@@ -148,7 +161,8 @@ mod tests {
             let listener = register(listen(local("[::]:0"), true, 8).expect("listen")).expect("register");
             let port = listener.local_addr().expect("address").port();
             for to in [SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)] {
-                let (connected, accepted) = tokio::join!(connect(to, &Options::default()), listener.accept());
+                let options = Options::default();
+                let (connected, accepted) = tokio::join!(connect(to, &options), listener.accept());
                 let (client, (server, peer)) = (connected.expect("connect"), accepted.expect("accept"));
                 assert_eq!(original_destination(&server).expect("destination"), to);
                 assert_eq!(canonical(peer), client.local_addr().expect("address"));

@@ -142,6 +142,7 @@ impl Worker {
             self.forwards.sweep(now, outbound);
             self.ports.sweep(now, inbound);
             self.applications.sweep(now, inbound);
+            self.accounts.sweep();
             self.balancers.each(|balancer| balancer.sweep(now));
             self.forwards.each(|peer| peer.sweep(now));
             self.applications.each(|peer| peer.sweep(now));
@@ -155,12 +156,27 @@ impl Worker {
             keepalive: Some(s.outbound_connect_keepalive),
             user_timeout: Some(s.outbound_connect_user_timeout),
         };
-        Way { direction: Direction::Outbound, options, timeout: s.outbound_connect_timeout, idle: s.outbound_pool_idle }
+        Way {
+            direction: Direction::Outbound,
+            options,
+            timeout: s.outbound_connect_timeout,
+            idle: s.outbound_pool_idle,
+            most_idle: s.outbound_pool_most,
+            windows: s.http2_windows(),
+        }
     }
 
     fn inbound_way(&self) -> Way {
         let s = &self.settings;
-        let options = socket::Options { mark: s.mark, keepalive: None, user_timeout: None };
-        Way { direction: Direction::Inbound, options, timeout: s.inbound_connect_timeout, idle: s.inbound_pool_idle }
+        let options =
+            socket::Options { mark: s.mark, keepalive: s.inbound_connect_keepalive, user_timeout: s.inbound_connect_user_timeout };
+        Way {
+            direction: Direction::Inbound,
+            options,
+            timeout: s.inbound_connect_timeout,
+            idle: s.inbound_pool_idle,
+            most_idle: s.inbound_pool_most,
+            windows: s.http2_windows(),
+        }
     }
 }

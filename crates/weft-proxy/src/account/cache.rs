@@ -55,7 +55,13 @@ impl Kept {
     }
 }
 
-pub(super) struct Cache<T>(RefCell<HashMap<Key, (Rc<T>, Kept), ahash::RandomState>>);
+pub(super) struct Cache<T>(RefCell<HashMap<Key, Entry<T>, ahash::RandomState>>);
+
+struct Entry<T> {
+    value: Rc<T>,
+    used: bool,
+    _kept: Kept,
+}
 
 impl<T> Cache<T> {
     pub(super) fn new() -> Self {
@@ -65,16 +71,22 @@ impl<T> Cache<T> {
     /// What is known under the key, else what `make` gives, together with the values of the key.
     pub(super) fn get(&self, key: Key, make: impl FnOnce() -> (T, Kept)) -> Rc<T> {
         let mut entries = self.0.borrow_mut();
-        if let Some((known, _)) = entries.get(&key) {
-            return known.clone();
+        if let Some(known) = entries.get_mut(&key) {
+            known.used = true;
+            return known.value.clone();
         }
         if entries.len() >= ENTRIES {
             entries.clear();
         }
         let (made, kept) = make();
-        let made = Rc::new(made);
-        entries.insert(key, (made.clone(), kept));
-        made
+        let value = Rc::new(made);
+        entries.insert(key, Entry { value: value.clone(), used: true, _kept: kept });
+        value
+    }
+
+    /// Forgets what was not asked for since the last sweep: a handle that is kept keeps its series from being dropped.
+    pub(super) fn sweep(&self) {
+        self.0.borrow_mut().retain(|_, entry| std::mem::take(&mut entry.used));
     }
 }
 

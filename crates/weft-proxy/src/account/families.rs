@@ -5,6 +5,8 @@ use crate::metrics::{Family, Kind};
 macro_rules! families {
     ($($(#[$doc:meta])* $id:ident $name:literal $kind:expr, $help:literal;)*) => {
         $(pub(super) static $id: Family = Family { name: $name, help: $help, kind: $kind };)*
+        /// All of them, for the reference.
+        pub(crate) static ALL: &[&Family] = &[$(&$id,)*];
     };
 }
 
@@ -39,6 +41,8 @@ families! {
     TCP_READ "tcp_read_bytes_total" Kind::Counter, "Bytes read from peers.";
     TCP_WRITE "tcp_write_bytes_total" Kind::Counter, "Bytes written to peers.";
     TCP_CLOSE "tcp_close_total" Kind::Counter, "Connections closed.";
+
+    ACCESS_LOG_LOST "weft_access_log_lost_total" Kind::Counter, "Lines of the access log that were lost because standard error was not read.";
 }
 
 static LATENCY_MS: [f64; 25] = [

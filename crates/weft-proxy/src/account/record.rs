@@ -12,6 +12,7 @@ use weft_core::model::{Endpoint, Meta, RouteKind};
 use weft_core::outcome::{Cause, Class, Refusal, classify};
 use weft_core::policy::{Denied, Permit};
 
+use super::access::{Exchange, Seen};
 use super::cache::{Address, Kept, Key};
 use super::handles::{Ends, Hop, Route};
 use super::{Accounts, Arrival, Direction, LOG, families, labels};
@@ -34,6 +35,8 @@ pub(crate) struct Record {
     reason: Option<String>,
     request_bytes: u64,
     response_bytes: u64,
+    /// For the access log, where there is one.
+    seen: Option<Box<Seen>>,
 }
 
 pub(super) enum Side {
@@ -57,7 +60,11 @@ impl Record {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let (first, hop, route, status, end, reason) = (None, None, None, None, None, None);
         let (request_bytes, response_bytes) = (0, 0);
-        Record { accounts, side, grpc, method, uri, opened, first, hop, route, status, end, reason, request_bytes, response_bytes }
+        let seen = match (&accounts.access, &side) {
+            (Some(log), Side::Inbound(arrival)) => Some(log.see(arrival, request)),
+            _ => None,
+        };
+        Record { accounts, seen, side, grpc, method, uri, opened, first, hop, route, status, end, reason, request_bytes, response_bytes }
     }
 
     /// Inbound: policy allowed the request.
@@ -154,6 +161,9 @@ impl Record {
         let labels = labels::target(Labels::default().with("error", refusal.cause.label()), self.target());
         self.accounts.count(family, &labels);
         self.broken(refusal);
+        if let Some(seen) = &mut self.seen {
+            seen.answered = Some(if self.grpc { 200 } else { refusal.cause.status() });
+        }
         self.reason = Some(format!("{} ({}: {})", refusal.reason, refusal.stage.name(), refusal.blame.name()));
     }
 
@@ -211,6 +221,11 @@ impl Drop for Record {
         if let Some(route) = &self.route {
             route.end(&self.accounts.shard, end);
             route.duration.observe(now.saturating_duration_since(self.opened).as_secs_f64());
+        }
+        if let (Some(log), Some(seen), Side::Inbound(from)) = (&self.accounts.access, &self.seen, &self.side) {
+            let (method, uri, request_bytes, response_bytes) = (&self.method, &self.uri, self.request_bytes, self.response_bytes);
+            let (status, total) = (seen.answered.or(end.status), now.saturating_duration_since(self.opened));
+            log.write(seen, &Exchange { from, method, uri, status, request_bytes, response_bytes, total });
         }
         if self.reason.is_some() || tracing::enabled!(target: LOG, tracing::Level::DEBUG) {
             self.log(&end, now);

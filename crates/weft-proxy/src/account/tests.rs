@@ -8,7 +8,7 @@ use weft_core::outcome::{Blame, Cause, Retry, Stage};
 use weft_core::policy;
 
 use super::*;
-use crate::metrics::Format;
+use crate::metrics::{Format, SERIES_LIMIT};
 
 /// An account book with a clock that stands still until it is told.
 struct Book {
@@ -166,4 +166,39 @@ fn connections_count_until_they_are_dropped() {
     {
         assert_eq!(book.value(&format!("tcp_{name}"), &to), value, "{name}");
     }
+}
+
+/// Requirement: however many names clients make up, the series of a family stay within their limit, the rest is counted together, nothing
+/// is lost, and when the names are no longer used their series go.
+#[test]
+fn made_up_names_do_not_grow_the_metrics() {
+    const NAMES: usize = 100_000;
+    let (book, endpoint) = (Book::new(), endpoint());
+    let request = Request::get("/").body(()).unwrap();
+    for n in 0..NAMES {
+        let mut record = book.accounts.outbound("10.1.0.1:80".parse().unwrap(), &format!("host-{n}.example"), &request);
+        record.sent(&endpoint);
+        record.ended(200, None);
+        drop(record);
+        let sni = format!("sni-{n}.example");
+        drop(book.accounts.connection(Direction::Inbound, Peer::Source, "10.0.0.1:443".parse().unwrap(), Tls::Opaque(Some(&sni))));
+    }
+    let text = book.registry.render(Format::Text, book.now.get());
+    for family in ["request_total", "response_total", "response_latency_ms_count", "tcp_open_total", "tcp_open_connections"] {
+        let series: Vec<_> = text.lines().filter(|line| line.starts_with(&format!("{family}{{"))).collect();
+        assert!(series.len() <= SERIES_LIMIT + 1, "{family}: {}", series.len());
+        assert!(series.iter().any(|line| line.contains("{overflow=\"true\"}")), "{family}");
+        if family.ends_with("_total") {
+            let counted: f64 = series.iter().map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
+            assert_eq!(counted, NAMES as f64, "{family}");
+        }
+    }
+    assert!(book.value("weft_metrics_overflow_total", &["family=\"request_total\""]) > 0.0);
+    assert!(text.len() < 64 << 20, "{}", text.len());
+
+    book.accounts.sweep();
+    book.accounts.sweep();
+    book.pass(600_000);
+    let text = book.registry.render(Format::Text, book.now.get());
+    assert!(!text.contains("host-") && !text.contains("sni-"), "series of names that nobody uses are shown");
 }

@@ -14,6 +14,8 @@ const QUEUE: Queue = Queue { capacity: 1, failfast: Duration::from_secs(60) };
 fn balancer() -> (Published, Balancer) {
     let (publish, published) = watch::channel(None);
     let way = Way {
+        most_idle: 1,
+        windows: crate::http::h2::Windows::default(),
         direction: Direction::Outbound,
         options: socket::Options::default(),
         timeout: Duration::from_secs(1),

@@ -11,6 +11,8 @@ fn application(asked: SocketAddr, other: SocketAddr) -> Peer {
         options: socket::Options::default(),
         timeout: Duration::from_secs(20),
         idle: Duration::from_secs(1),
+        most_idle: 1,
+        windows: h2::Windows::default(),
     };
     Peer::new(Arc::new(Endpoint::unmeshed(asked)), way).or_at(Some(other))
 }

@@ -25,16 +25,19 @@ use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 use weft_core::identity::Identity;
 
+use super::place::Place;
 use crate::tls::{self, Certified};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One address of several must not use up the whole time.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where a control plane service is and what it must prove.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) addr: SocketAddr,
+    pub(crate) place: Place,
     /// Not used on a loopback address.
     pub(crate) name: Option<ServerName<'static>>,
     /// SO_MARK of the socket.
@@ -54,10 +57,10 @@ pub(crate) enum Proof {
 pub(crate) fn channel(target: Target, proof: Proof) -> Channel {
     let uri = Uri::builder()
         .scheme("http")
-        .authority(target.addr.to_string())
+        .authority(target.place.to_string())
         .path_and_query("/")
         .build()
-        .expect("a socket address is a valid authority");
+        .expect("an address or a checked name is a valid authority");
     Endpoint::from(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(PING_INTERVAL)
@@ -88,7 +91,7 @@ impl Service<Uri> for Connector {
 }
 
 async fn open(target: &Target, proof: Proof) -> io::Result<Connection> {
-    if target.addr.ip().is_loopback() {
+    if target.place.is_loopback() {
         return Ok(Connection::Plain(tcp(target).await?));
     }
     let name = target.name.clone().ok_or_else(|| io::Error::other("no name is known that the server must prove"))?;
@@ -100,12 +103,25 @@ async fn secure(stream: TcpStream, name: ServerName<'static>, config: Arc<Client
     Ok(Connection::Tls(Box::new(TlsConnector::from(config).connect(name, stream).await?)))
 }
 
+/// To the first address that takes a connection.
 async fn tcp(target: &Target) -> io::Result<TcpStream> {
-    let socket = if target.addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(mark) = target.mark {
+    let mut failed = None;
+    for addr in target.place.resolve().await? {
+        match tokio::time::timeout(ADDRESS_TIMEOUT, dial(addr, target.mark)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = Some(error),
+            Err(_) => failed = Some(io::Error::new(io::ErrorKind::TimedOut, format!("{addr} does not answer"))),
+        }
+    }
+    Err(failed.unwrap_or_else(|| io::Error::other("there is no address to connect to")))
+}
+
+async fn dial(addr: SocketAddr, mark: Option<u32>) -> io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(mark) = mark {
         socket2::SockRef::from(&socket).set_mark(mark)?;
     }
-    let stream = socket.connect(target.addr).await?;
+    let stream = socket.connect(addr).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -214,7 +230,7 @@ mod tests {
             .with_single_cert(certified.chain, key)
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target { addr: listener.local_addr().unwrap(), name: None, mark: None };
+        let target = Target { place: Place::Address(listener.local_addr().unwrap()), name: None, mark: None };
         let accepting = async {
             let (stream, _) = listener.accept().await.unwrap();
             TlsAcceptor::from(Arc::new(config)).accept(stream).await

@@ -6,5 +6,6 @@ pub(crate) mod backoff;
 pub(crate) mod connect;
 pub(crate) mod convert;
 pub(crate) mod default_inbound;
+pub(crate) mod place;
 pub(crate) mod stream;
 pub(crate) mod view;

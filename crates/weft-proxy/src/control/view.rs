@@ -116,6 +116,8 @@ impl View {
     }
 }
 
+/// All of them, for the reference.
+pub(crate) static FAMILIES: &[&Family] = &[&HELD, &REFUSED];
 static HELD: Family = Family {
     name: "control_view_keys",
     help: "Destinations, endpoint sets and ports that the control plane is asked about.",

@@ -8,7 +8,7 @@ use std::pin::pin;
 use tokio::sync::watch;
 use weft_core::http1::Limits;
 
-use super::h2::KeepAlive;
+use super::h2::Tuning;
 use super::{Broken, Sink, Source, Version, h1, h2};
 use crate::io::Io;
 
@@ -16,7 +16,7 @@ use crate::io::Io;
 pub(crate) async fn run<F>(
     io: Io,
     version: Version,
-    keep_alive: Option<KeepAlive>,
+    tuning: Tuning,
     stopping: watch::Receiver<bool>,
     handle: impl Fn(http::Request<()>, Source, Sink) -> F,
 ) -> Result<(), Broken>
@@ -25,7 +25,7 @@ where
 {
     match version {
         Version::H1 => http1(io, stopping, handle).await,
-        Version::H2 => h2::server::serve(io, keep_alive, stopping, handle).await,
+        Version::H2 => h2::server::serve(io, tuning, stopping, handle).await,
     }
 }
 
@@ -39,13 +39,24 @@ where
         // An error means that the process is ending.
         let _ = stopping.wait_for(|stop| *stop).await;
     });
+    let (mut served, mut winding) = (false, false);
     loop {
         let next = tokio::select! {
             biased;
-            next = server.next() => next,
-            // Nothing is under way.
-            () = &mut stopped => return Ok(()),
+            next = server.next() => Some(next),
+            () = &mut stopped, if !winding => None,
         };
+        let next = match next {
+            Some(next) => next,
+            None if served && server.is_quiet() => return Ok(()),
+            // A request is on its way, the first one of the connection by the bytes that showed its protocol. It is answered.
+            None => {
+                winding = true;
+                server.wind_down();
+                server.next().await
+            }
+        };
+        served = true;
         let (request, source, sink) = match next {
             Ok(Some(next)) => next,
             Ok(None) => return Ok(()),
@@ -60,7 +71,7 @@ where
         tokio::select! {
             biased;
             () = &mut handling => {}
-            () = &mut stopped => {
+            () = &mut stopped, if !winding => {
                 server.wind_down();
                 handling.await;
                 // Closes so that what the client still sends does not reset the answer on its way.

@@ -48,9 +48,9 @@ where
     let (near, far) = sockets().await;
     let (stop, stopping) = watch::channel(false);
     spawn_local(async move {
-        let _ = h2::server::serve(Io::new(far), None, stopping, handler).await;
+        let _ = h2::server::serve(Io::new(far), h2::Tuning::default(), stopping, handler).await;
     });
-    (client::connect(Io::new(near), None).await.expect("connection"), stop)
+    (client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection"), stop)
 }
 
 /// A proxy in front of an upstream. What each exchange came to is sent to `ended`.

@@ -23,7 +23,7 @@ use tonic::transport::Channel;
 
 use self::certificate::Leaf;
 use self::key::Key;
-pub(crate) use self::status::Status;
+pub(crate) use self::status::{FAMILIES, Status};
 use crate::control::backoff::{Backoff, Chance};
 use crate::r#gen::identity::identity_client::IdentityClient;
 use crate::r#gen::identity::{CertifyRequest, CertifyResponse};

@@ -35,6 +35,8 @@ impl Status {
     }
 }
 
+/// All of them, for the reference.
+pub(crate) static FAMILIES: &[&Family] = &[&EXPIRES, &REFRESHED, &REFRESHES, &FAILURES];
 static EXPIRES: Family =
     Family { name: "control_identity_cert_expiration_timestamp_seconds", help: "When the certificate ends.", kind: Kind::Gauge };
 static REFRESHED: Family =

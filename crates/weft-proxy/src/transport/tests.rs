@@ -36,7 +36,7 @@ fn worker(certificate: Option<Mesh>) -> (Worker, Driver) {
     environment.insert("LINKERD2_PROXY_INBOUND_DETECT_TIMEOUT", "300ms");
     let settings = Arc::new(Settings::read(|name| environment.get(name).map(ToString::to_string)).unwrap());
     let nowhere = || {
-        let target = Target { addr: settings.policy_addr, name: None, mark: None };
+        let target = Target { place: settings.policy_addr.clone(), name: None, mark: None };
         channel(target, Proof::Certified(watch::channel(None).1))
     };
     let patience = Patience { initial: HOUR, idle: HOUR, lifetime: HOUR, backoff: Backoff::CONTROL, chance: || 0.5 };

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::control::backoff::Backoff;
 use crate::control::connect::{Proof, Target, channel};
 use crate::control::convert::tcp_address;
+use crate::control::place::Place;
 use crate::r#gen::destination::{AddrSet, DestinationProfile, GetDestination, NoEndpoints, Update, WeightedAddr, WeightedAddrSet, update};
 use crate::r#gen::inbound::{self as wire_inbound, PortSpec, Server};
 use crate::r#gen::meta::{Metadata, metadata};
@@ -128,7 +129,7 @@ fn settings() -> Settings {
 }
 
 fn view(plane: &Plane, keys: usize) -> (View, Driver) {
-    let target = Target { addr: plane.addr, name: None, mark: None };
+    let target = Target { place: Place::Address(plane.addr), name: None, mark: None };
     let nobody = Proof::Certified(watch::channel(None).1);
     let patience = Patience {
         initial: Duration::from_secs(20),

@@ -78,6 +78,12 @@ impl Server {
         Ok(Some(self.begin(request, framing)))
     }
 
+    /// Whether no request is under way and no byte of another has been read.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let conn = self.conn.borrow();
+        matches!(conn.leaving, Leaving::Idle) && conn.read.is_empty()
+    }
+
     /// Ends the connection after the response to the current or the next request.
     pub(crate) fn wind_down(&self) {
         self.conn.borrow_mut().keep_alive = false;

@@ -15,7 +15,7 @@ use h2::{Reason, SendStream};
 use http::{Method, Request, Response};
 use weft_core::http1::strip_hop_by_hop;
 
-use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, STREAM_WINDOW, Source, broken, silent};
+use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Source, Tuning, broken, silent};
 use crate::http::{Broken, NotSent, Reply};
 use crate::io::Io;
 
@@ -32,10 +32,10 @@ struct Shared {
 }
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
-pub(crate) async fn connect(io: Io, keep_alive: Option<KeepAlive>) -> Result<Connection, Broken> {
+pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken> {
     let (send, mut connection) = h2::client::Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(tuning.windows.stream)
+        .initial_connection_window_size(tuning.windows.connection)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
         .initial_max_send_streams(ASSUMED_STREAMS)
@@ -44,7 +44,7 @@ pub(crate) async fn connect(io: Io, keep_alive: Option<KeepAlive>) -> Result<Con
         .await
         .map_err(broken)?;
     let shared = Rc::new(Shared { open: Cell::new(0), closed: Cell::new(false) });
-    let pings = keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
+    let pings = tuning.keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
     let guard = Closes(shared.clone());
     tokio::task::spawn_local(async move {
         let _guard = guard;

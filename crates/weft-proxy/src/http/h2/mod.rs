@@ -25,6 +25,28 @@ pub(crate) struct KeepAlive {
     pub(crate) timeout: Duration,
 }
 
+/// How one connection is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tuning {
+    pub(crate) keep_alive: Option<KeepAlive>,
+    pub(crate) windows: Windows,
+}
+
+/// Bytes that a peer may send before this side has taken them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows {
+    /// On one stream: a round trip of 1 ms at 8 Gbit/s, of 80 ms at 100 Mbit/s.
+    pub(crate) stream: u32,
+    /// On all streams of one connection together: what a connection can make this process hold.
+    pub(crate) connection: u32,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Windows { stream: 1 << 20, connection: 16 << 20 }
+    }
+}
+
 impl Default for KeepAlive {
     fn default() -> Self {
         KeepAlive { interval: Duration::from_secs(10), timeout: Duration::from_secs(3) }
@@ -217,10 +239,6 @@ fn broken(error: h2::Error) -> Broken {
     }
 }
 
-/// Data in flight on one stream before its reader has to make room: a round trip of 1 ms at 8 Gbit/s, of 80 ms at 100 Mbit/s.
-const STREAM_WINDOW: u32 = 1 << 20;
-/// The same for all streams of one connection together: what a connection can make this process hold.
-const CONNECTION_WINDOW: u32 = 16 << 20;
 /// All header fields of one message, counted as RFC 9113 6.5.2 does.
 const HEADER_LIST: u32 = 64 << 10;
 /// Bytes accepted from one exchange and not yet written to the socket.

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
-use super::{CONNECTION_WINDOW, HEADER_LIST, KeepAlive, Outgoing, SEND_BUFFER, STREAM_WINDOW, broken, of_code, silent};
+use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Tuning, broken, of_code, silent};
 use crate::http::{Broken, Source, orig_proto};
 use crate::io::Io;
 
@@ -25,19 +25,14 @@ use crate::io::Io;
 ///
 /// `handler` runs once for each request, as a task of the current `LocalSet`. It should watch [`Sink::closed`] wherever it waits: after
 /// the client has gone, this function returns when the handlers have.
-pub(crate) async fn serve<H, F>(
-    io: Io,
-    keep_alive: Option<KeepAlive>,
-    mut stopping: watch::Receiver<bool>,
-    handler: H,
-) -> Result<(), Broken>
+pub(crate) async fn serve<H, F>(io: Io, tuning: Tuning, mut stopping: watch::Receiver<bool>, handler: H) -> Result<(), Broken>
 where
     H: Fn(Request<()>, Source, crate::http::Sink) -> F,
     F: Future<Output = ()> + 'static,
 {
     let handshake = h2::server::Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(tuning.windows.stream)
+        .initial_connection_window_size(tuning.windows.connection)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_streams(STREAMS)
@@ -49,7 +44,7 @@ where
         Ok(opened) => opened.map_err(broken)?,
         Err(_) => return Err(Broken::Io(std::io::ErrorKind::TimedOut)),
     };
-    let pings = keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
+    let pings = tuning.keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
     let dead = async {
         match pings {
             Some((pings, keep_alive)) => silent(pings, keep_alive).await,

@@ -143,7 +143,7 @@ fn a_lost_server_is_told_in_the_clients_words() {
                     }
                 }
             });
-            let upstream = client::connect(Io::new(near), None).await.expect("connection");
+            let upstream = client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection");
             let (ended, mut endings) = tokio::sync::mpsc::unbounded_channel();
             let (connection, _stop) = proxy(upstream, ended).await;
             let kind = if grpc { "application/grpc+proto" } else { "text/plain" };
@@ -174,7 +174,8 @@ fn a_silent_peer_is_given_up() {
     talk(async {
         let (near, _far) = sockets().await;
         let quick = h2::KeepAlive { interval: Duration::from_millis(20), timeout: Duration::from_millis(20) };
-        let mut connection = client::connect(Io::new(near), Some(quick)).await.expect("connection");
+        let mut connection =
+            client::connect(Io::new(near), h2::Tuning { keep_alive: Some(quick), ..h2::Tuning::default() }).await.expect("connection");
         let (_, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
         assert!(answer(&mut pending).await.is_err());
         assert!(!connection.is_open());
@@ -193,7 +194,7 @@ fn what_waits_for_the_servers_limit_is_bounded() {
             let _ = raw.accept().await;
             drop(first);
         });
-        let connection = client::connect(Io::new(near), None).await.expect("connection");
+        let connection = client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection");
         let mut waiting = vec![ask(&connection, Request::get("http://api/"), true).await];
         while connection.has_room() {
             tokio::task::yield_now().await;
