@@ -45,6 +45,15 @@ bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=n
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
 
+.PHONY: bench-against
+bench-against: .venv/.programs ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
+	@[ -n "$(REV)" ] || { echo "bench-against: say which commit: make bench-against REV=main" >&2; exit 1; }
+	@scripts/bench-peers "$(CACHE)/tools"
+	cargo build --release --locked --package weft-proxy
+	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && .venv/bin/python -m bench.against \
+		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
+		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
+
 .PHONY: check
 check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 
