@@ -24,20 +24,20 @@ RUST_INPUTS := $(shell find crates -type f \( -name '*.rs' -o -name 'Cargo.toml'
 
 .PHONY: help
 help: ## Say what each target does.
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 15
 
 .PHONY: demo
 demo: .venv/.programs ## Run the demo mesh until interrupted (ONCE=1: show each step once, then end).
 	.venv/bin/weft demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: .venv/.programs ## Run every test: Rust, then Python (unit, property, end to end).
+test: .venv/.programs test-packages ## Run every test: Rust, then Python (unit, property, end to end).
 	cargo test --workspace --locked
 	.venv/bin/pytest
 
 .PHONY: soak
-soak: .venv/.programs ## Run the tests that take minutes.
-	.venv/bin/pytest tests/soak
+soak: .venv/.programs test-packages ## Run the tests that take minutes, one of them an hour; says what they measured.
+	.venv/bin/pytest tests/soak -rP
 
 .PHONY: bench
 bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, QUICK=1); as root, some minutes.
@@ -46,6 +46,15 @@ bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=n
 	WEFT_PROXY_BINARY="$(CARGO_TARGET_DIR)/release/weft-proxy" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
+
+.PHONY: bench-against
+bench-against: .venv/.programs ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
+	@[ -n "$(REV)" ] || { echo "bench-against: say which commit: make bench-against REV=main" >&2; exit 1; }
+	@scripts/bench-peers "$(CACHE)/tools"
+	cargo build --release --locked --package weft-proxy
+	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && .venv/bin/python -m bench.against \
+		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
+		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
 
 .PHONY: check
 check: check-python check-generated check-docs check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
@@ -100,6 +109,10 @@ wheel: .venv/.locked ## Build a release wheel with both programs into dist/.
 .PHONY: lock
 lock: .venv/.locked ## Resolve the Python dependencies anew.
 	scripts/lock
+
+.PHONY: test-packages
+test-packages: | system
+	@scripts/test-node-packages "$(CACHE)/tools" >/dev/null
 
 .PHONY: system
 system:

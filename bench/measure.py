@@ -27,12 +27,12 @@ def run(
     try:
         for scenario in scenarios:
             for number in range(effort.runs):
-                _say(f"{scenario.name}: run {number + 1} of {effort.runs}")
+                say(f"{scenario.name}: run {number + 1} of {effort.runs}")
                 for peer in peers:
                     try:
                         samples.add(scenario.name, peer.name, _ask(scenario, peer, mesh, effort))
                     except (RequestsFailed, TimeoutError) as problem:
-                        _say(f"no figures of this run for {peer.name}: {problem}")
+                        say(f"no figures of this run for {peer.name}: {problem}")
                         failed.add(peer.name)
     finally:
         for peer in peers:
@@ -49,7 +49,7 @@ def _ask(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str
         return _idle(peer)
     if scenario.kind == "start":
         return _start(peer)
-    return _saturation(scenario, peer, mesh, effort)
+    return saturation(scenario, peer, mesh, effort)
 
 
 def _idle(peer: Peer) -> dict[str, float]:
@@ -71,7 +71,8 @@ def _start(peer: Peer) -> dict[str, float]:
     return {"ready_ms": max(sides), "first_request_ms": first} if sides else {"first_request_ms": first}
 
 
-def _saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:
+def saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:
+    """CPU, rate, latencies and memory of one window in which the generator asks as fast as it is answered."""
     pids = peer.pids()
     log = mesh.directory / "requests.log"
     log.unlink(missing_ok=True)
@@ -109,5 +110,5 @@ def _generate(peer: Peer, command: list[str]) -> str:
     return printed.decode(errors="replace")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     sys.stderr.write(f"bench: {text}\n")

@@ -25,7 +25,6 @@ BODY = "x" * 100
 GRPC_PATH = "/bench.Bench/call.grpc"
 MESSAGE = b"\0\0\0\0\x5f" + b"x" * 95
 """A gRPC message of 100 bytes with its prefix: what a call sends and gets."""
-MESH = f"bench-{os.getpid()}"
 
 
 class MeshError(Exception):
@@ -36,6 +35,7 @@ class MeshError(Exception):
 class Mesh:
     """A running topology. Networks are file descriptors."""
 
+    name: str
     directory: Path
     client_network: int
     backend_network: int
@@ -47,8 +47,9 @@ class Mesh:
 
     @staticmethod
     @contextmanager
-    def start(directory: Path) -> "Iterator[Mesh]":
-        """Raise the mesh; it is gone after the block."""
+    def start(directory: Path, label: str = "weft", proxy: Path | None = None) -> "Iterator[Mesh]":
+        """Raise the mesh, with the named build of the proxy or the installed one; it is gone after the block."""
+        name = f"bench-{os.getpid()}-{label}"
         for role in ("backend", "peer-backend"):
             (directory / f"{role}.d").mkdir()
             (directory / f"{role}.d").chmod(0o777)
@@ -62,21 +63,22 @@ class Mesh:
         said = directory / "up.log"
         with said.open("wb") as log:
             process = processes.spawn(
-                [sys.executable, "-m", "weft", "up", "--mesh", MESH, str(file)],
+                [sys.executable, "-m", "weft", "up", "--mesh", name, str(file)],
                 os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
                 processes.LOAD_CORE,
                 log,
+                {**os.environ, "WEFT_PROXY_BINARY": str(proxy)} if proxy else None,
             )
             try:
-                _until_ready(process, said)
-                yield _found(directory)
+                _until_ready(process, said, name)
+                yield _found(directory, name)
             finally:
                 process.terminate()
                 process.wait()
 
     def proxy(self, workload: str) -> int:
         """The process id of the proxy that is beside this workload at this moment. 0 when there is none."""
-        tokens = f"/{MESH}/tokens/default.{workload}-0"
+        tokens = f"/{self.name}/tokens/default.{workload}-0"
         for pid in processes.all_pids():
             if processes.program(pid) != "weft-proxy":
                 continue
@@ -104,12 +106,12 @@ class Mesh:
             )
 
 
-def _until_ready(process: subprocess.Popen[bytes], said: Path) -> None:
+def _until_ready(process: subprocess.Popen[bytes], said: Path, name: str) -> None:
     def ready() -> bool:
         if process.poll() is not None:
             raise MeshError(f"the mesh did not start:\n{said.read_text(errors='replace')}")
         try:
-            return bool(client.ask(MESH, {"do": "ps"}).get("ready"))
+            return bool(client.ask(name, {"do": "ps"}).get("ready"))
         except WeftError:
             return False
 
@@ -119,21 +121,22 @@ def _until_ready(process: subprocess.Popen[bytes], said: Path) -> None:
         raise MeshError(f"{problem}\n{said.read_text(errors='replace')}") from problem
 
 
-def _found(directory: Path) -> Mesh:
-    addresses = {str(row["name"]): str(row["address"]) for row in client.rows(MESH, {"do": "ps"})}
+def _found(directory: Path, name: str) -> Mesh:
+    addresses = {str(row["name"]): str(row["address"]) for row in client.rows(name, {"do": "ps"})}
     return Mesh(
+        name=name,
         directory=directory,
         client_network=_network(directory, "client"),
         backend_network=_network(directory, "backend"),
         peer_client_network=_network(directory, "peer-client"),
         peer_backend_network=_network(directory, "peer-backend"),
-        service_address=_service_address(),
+        service_address=_service_address(name),
         peer_backend_address=addresses["peer-backend-0"],
     )
 
 
-def _service_address() -> str:
-    for file in find(MESH).objects.glob("*.json"):
+def _service_address(name: str) -> str:
+    for file in find(name).objects.glob("*.json"):
         document = json.loads(file.read_text())
         if document["kind"] == "Service" and document["metadata"]["name"] == "backend":
             return str(document["spec"]["clusterIP"])

@@ -39,13 +39,15 @@ use crate::{clock, inbound, outbound, settings, socket};
 
 /// Scrapers and probes are few.
 const ADMIN_BACKLOG: i32 = 128;
+/// The most that is kept back: beyond that many, idle connections are a waste.
+const KEPT_DESCRIPTORS: usize = 1_000;
 /// Destinations, endpoint sets and ports known at a time, each.
 const KEYS: usize = 16_384;
 
 /// Runs the proxy until it is told to stop and its connections are done. Errors are those of the start.
 pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_level: Box<dyn LogLevel>) -> Result<(), String> {
     let settings = Arc::new(settings);
-    let limit = descriptors() / 3 / settings.cores.max(1);
+    let limit = connections(descriptors(), settings.cores);
     let unusable = |addr, error| format!("{addr} cannot be listened on: {error}");
     for addr in [settings.inbound_listen, settings.admin_listen] {
         socket::probe(addr).map_err(|error| unusable(addr, error))?;
@@ -364,7 +366,14 @@ fn listen(addr: SocketAddr, backlog: i32) -> Result<TcpListener, String> {
     socket::listen(addr, true, backlog).map_err(|error| format!("{addr} cannot be listened on: {error}"))
 }
 
-/// As many descriptors as the system gives; one connection through the proxy takes two.
+/// How many connections each worker may have open. One that is carried takes a descriptor on either side; a tenth of them is kept for idle
+/// connections to servers, the control streams and scrapes.
+fn connections(descriptors: usize, workers: usize) -> usize {
+    let kept = descriptors.div_ceil(10).min(KEPT_DESCRIPTORS);
+    ((descriptors - kept) / 2 / workers.max(1)).max(1)
+}
+
+/// As many descriptors as the system gives.
 fn descriptors() -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
     let wanted = hard.min(1 << 20);
@@ -379,4 +388,18 @@ fn random() -> u64 {
 
 fn chance() -> f64 {
     (random() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requirement: 20,000 descriptors carry 9,000 connections, few descriptors keep a part back too, and there is always room for one.
+    #[test]
+    fn connections_take_two_descriptors_each() {
+        assert_eq!(connections(20_000, 1), 9_500);
+        assert_eq!(connections(20_000, 2), 4_750);
+        assert_eq!(connections(1_024, 1), 460);
+        assert_eq!(connections(1, 4), 1);
+    }
 }
