@@ -105,6 +105,18 @@ fn a_denied_request_is_counted_as_denied() {
     assert_eq!(book.value("request_total", &[]) + book.value("response_total", &[]), 0.0);
 }
 
+/// Requirement: a refusal is counted under its cause, stage, blame and whether a retry is safe, for requests and for connections alike.
+#[test]
+fn a_refusal_is_counted_in_the_words_of_its_log_line() {
+    let (book, request) = (Book::new(), Request::get("/").body(()).unwrap());
+    let target = "10.1.0.1:80".parse().unwrap();
+    book.accounts.outbound(target, "voting", &request).refused(&refusal());
+    book.accounts.stream_refused(Direction::Outbound, "10.0.0.9:555".parse().unwrap(), target, &refusal());
+    let words = ["error=\"connect_failed\",stage=\"connect\",blame=\"server\",retry=\"safe\"", "target_port=\"80\""];
+    assert_eq!(book.value("outbound_http_errors_total", &words), 1.0);
+    assert_eq!(book.value("outbound_tcp_errors_total", &words), 1.0);
+}
+
 /// Requirement: each attempt counts at its endpoint, the request once at its route; gRPC ends by its code, not by 200.
 #[test]
 fn attempts_count_at_endpoints_and_requests_at_routes() {
