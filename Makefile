@@ -30,11 +30,13 @@ demo: .venv/.programs ## Run the demo mesh until interrupted (ONCE=1: show each 
 
 .PHONY: test
 test: .venv/.programs ## Run every test: Rust, then Python (unit, property, end to end).
+	@scripts/fault-tools "$(CACHE)/tools"
 	cargo test --workspace --locked
 	.venv/bin/pytest
 
 .PHONY: soak
 soak: .venv/.programs ## Run the tests that take minutes.
+	@scripts/fault-tools "$(CACHE)/tools"
 	.venv/bin/pytest tests/soak
 
 .PHONY: bench
