@@ -166,7 +166,7 @@ impl Trial<'_> {
                 biased;
                 connected = self.connect(&message.request, age) => connected,
                 why = message.sink.closed() => return Err(Failed::ClientGone(why)),
-                () = reached(until), if until.is_some() => Err(overdue_before_sent()),
+                () = reached(until), if until.is_some() => Err(self.overdue_between()),
             };
             let next = match connected {
                 Ok((chosen, upstream)) => {
@@ -297,6 +297,13 @@ impl Trial<'_> {
         retry::next(self.terms.retry.as_ref(), method, ended, self.standing, self.worker.random())
     }
 
+    /// The request is overdue, and not on its way to anybody.
+    fn overdue_between(&self) -> Refusal {
+        // A retry that the policy asked for followed an attempt that somebody may have acted on.
+        let retry = if self.standing.retries == 0 { Retry::Safe } else { Retry::Unsafe };
+        Refusal::new(Stage::Balance, Blame::Server, retry, Cause::Timeout, Limit::Request.reason())
+    }
+
     /// Counts another attempt and waits until it may begin.
     async fn prepare(&mut self, next: Next, message: &mut Message, record: &mut Record) -> Result<(), Failed> {
         match next {
@@ -346,10 +353,6 @@ async fn reached(until: Option<Instant>) {
         Some(until) => Box::pin(tokio::time::sleep_until(until.into())).await,
         None => std::future::pending().await,
     }
-}
-
-fn overdue_before_sent() -> Refusal {
-    Refusal::new(Stage::Balance, Blame::Server, Retry::Safe, Cause::Timeout, Limit::Request.reason())
 }
 
 /// A connection for bytes to whichever peer takes one.
@@ -480,11 +483,12 @@ impl Observer<'_, '_> {
         if let Some(version) = self.carried {
             orig_proto::uncarry(head, version);
         }
-        let peer = self.is_peer();
-        headers::strip_response(head.headers_mut(), if peer { Party::Peer } else { Party::Stranger });
-        if peer && headers::any(head.headers()) && head.headers().get(&headers::PROXY_CONNECTION).is_some_and(|value| value == "close") {
-            // The other proxy wants its client to begin anew; an HTTP/2 client has no such header, and its proxy leaves it off.
-            head.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if headers::any(head.headers()) {
+            headers::strip_response(head.headers_mut(), if self.is_peer() { Party::Peer } else { Party::Stranger });
+            if head.headers().get(&headers::PROXY_CONNECTION).is_some_and(|value| value == "close") {
+                // Another proxy wants its client to begin anew. An HTTP/2 client has no such header, and it is left off there.
+                head.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
         }
         if self.answering.carried {
             orig_proto::carry_back(head);

@@ -65,6 +65,7 @@ async def reply(parts, used, request):
         return b"HTTP/1.1 200 x\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 1_000_000
     if kind == "deaf":
         listeners[0].close()
+        return answer(200, seen, [("connection", "close")])
     return answer(200, seen)
 
 
@@ -82,6 +83,7 @@ async def converse(reader, writer):
                 await writer.drain()
             if said is None or request[1] == "/part":
                 await reader.read()
+            if said is None or request[1] in ("/part", "/deaf"):
                 break
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

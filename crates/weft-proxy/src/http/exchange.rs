@@ -248,7 +248,7 @@ impl<O: Observe> Exchange<'_, O> {
                 why = sink.closed() => Err(Side::Client(why)),
             };
             match first {
-                Ok(None) => {}
+                Ok(None) => body = Source::Empty,
                 Ok(Some(frame)) => {
                     if let Frame::Trailers(trailers) = &frame {
                         grpc = grpc_status(trailers);

@@ -1,5 +1,6 @@
 //! Conversations over loopback sockets: a client, a proxy that only runs the exchange, and an application.
 
+mod again;
 mod bodies;
 mod ends;
 mod versions;
