@@ -142,7 +142,7 @@ fn a_replaced_answer_leaves_the_body_whole() {
 fn an_early_grpc_status_is_seen() {
     for message in [false, true] {
         talk(async move {
-            let application = async move |_: Request<()>, _: Source, sink: Sink| {
+            let application = move |_: Request<()>, _: Source, sink: Sink| async move {
                 let head = Response::builder().header("content-type", "application/grpc").body(()).expect("head");
                 let mut outgoing = sink.respond(head, false).await.expect("head");
                 if message {
@@ -170,7 +170,7 @@ fn an_early_grpc_status_is_seen() {
 fn time_limits_are_kept() {
     for (inside, grpc) in [(false, false), (true, false), (true, true)] {
         talk(async move {
-            let application = async move |_: Request<()>, _: Source, sink: Sink| {
+            let application = move |_: Request<()>, _: Source, sink: Sink| async move {
                 let kind = if grpc { "application/grpc" } else { "text/plain" };
                 let head = Response::builder().header("content-type", kind).body(()).expect("head");
                 if !inside {
