@@ -32,11 +32,13 @@ demo: .venv/.programs ## Run the demo mesh until interrupted (ONCE=1: show each 
 
 .PHONY: test
 test: .venv/.programs test-packages ## Run every test: Rust, then Python (unit, property, end to end).
+	@scripts/fault-tools "$(CACHE)/tools"
 	cargo test --workspace --locked
 	.venv/bin/pytest
 
 .PHONY: soak
 soak: .venv/.programs test-packages ## Run the tests that take minutes, one of them an hour; says what they measured.
+	@scripts/fault-tools "$(CACHE)/tools"
 	.venv/bin/pytest tests/soak -rP
 
 .PHONY: bench

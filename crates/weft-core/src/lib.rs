@@ -6,10 +6,14 @@
 
 pub mod balance;
 pub mod detect;
+pub mod headers;
 pub mod http1;
 pub mod identity;
 pub mod model;
 pub mod outcome;
+pub mod overrides;
 pub mod policy;
+pub mod retry;
 pub mod route;
+pub mod timeout;
 pub mod transport_header;

@@ -308,6 +308,9 @@ pub struct OutboundRule {
     pub filters: Vec<Filter>,
     pub backends: Distribution,
     pub timeouts: Timeouts,
+    pub retry: Option<crate::retry::Policy>,
+    /// Whether a request's own headers may change timeouts and retries.
+    pub overridable: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

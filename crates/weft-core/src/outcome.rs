@@ -24,6 +24,22 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// In the order in which a connection comes to them.
+    pub const ALL: [Stage; 11] = [
+        Stage::Accept,
+        Stage::Transport,
+        Stage::Identify,
+        Stage::Discover,
+        Stage::Detect,
+        Stage::Authorize,
+        Stage::Route,
+        Stage::Limit,
+        Stage::Balance,
+        Stage::Connect,
+        Stage::Exchange,
+    ];
+
+    /// As it is written in log lines and in the metric label `stage`.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Accept => "accept",
@@ -55,6 +71,9 @@ pub enum Blame {
 }
 
 impl Blame {
+    pub const ALL: [Blame; 4] = [Blame::Client, Blame::Server, Blame::Policy, Blame::Proxy];
+
+    /// As it is written in log lines and in the metric label `blame`.
     pub fn name(self) -> &'static str {
         match self {
             Blame::Client => "client",
@@ -74,8 +93,20 @@ pub enum Retry {
     Unsafe,
 }
 
+impl Retry {
+    pub const ALL: [Retry; 2] = [Retry::Safe, Retry::Unsafe];
+
+    /// As it is written in log lines and in the metric label `retry`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Retry::Safe => "safe",
+            Retry::Unsafe => "unsafe",
+        }
+    }
+}
+
 /// Why a request or connection is refused, as one small closed set. Each has exactly one HTTP status and one gRPC code
-/// (the error table of Linkerd, so that clients of both meshes see the same).
+/// (the error table of Linkerd, so that clients of both meshes see the same). `tests/vectors/refusals.json` is that table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The request itself is not valid HTTP or is ambiguous (RFC 9112): 400, 414, 431 ...
@@ -84,6 +115,8 @@ pub enum Cause {
     Unauthorized,
     /// No route matches: 404 / NOT_FOUND.
     NoRoute,
+    /// More requests than a rate limit allows: 429 / RESOURCE_EXHAUSTED.
+    RateLimited,
     /// A filter of the route answers in place of a backend: its status / its gRPC code.
     Injected { status: u16, grpc: u32 },
     /// No endpoint became ready within the fail-fast time: 504 / DEADLINE_EXCEEDED.
@@ -96,8 +129,12 @@ pub enum Cause {
     ConnectTimeout,
     /// The connection to the server was refused: 502 / UNAVAILABLE.
     ConnectFailed,
+    /// The request demands an identity that the endpoint does not have: 502 / UNAVAILABLE.
+    IdentityMismatch,
     /// The server went away or broke the protocol after the request was sent: 502 / UNAVAILABLE.
     ServerBroke,
+    /// The client went away, or broke its connection, before it had its answer. Nobody is left to be answered: 499 / CANCELLED.
+    ClientGone,
     /// Something that should not be: 500 / INTERNAL.
     Unexpected,
 }
@@ -109,9 +146,11 @@ impl Cause {
             Cause::BadRequest(status) | Cause::Injected { status, .. } => status,
             Cause::Unauthorized => 403,
             Cause::NoRoute => 404,
+            Cause::RateLimited => 429,
+            Cause::ClientGone => 499,
             Cause::FailFast | Cause::Timeout | Cause::ConnectTimeout => 504,
             Cause::LoadShed => 503,
-            Cause::ConnectFailed | Cause::ServerBroke => 502,
+            Cause::ConnectFailed | Cause::IdentityMismatch | Cause::ServerBroke => 502,
             Cause::Unexpected => 500,
         }
     }
@@ -123,8 +162,10 @@ impl Cause {
             Cause::BadRequest(_) | Cause::Unexpected => 13,
             Cause::Unauthorized => 7,
             Cause::NoRoute => 5,
+            Cause::RateLimited => 8,
+            Cause::ClientGone => 1,
             Cause::FailFast | Cause::Timeout | Cause::ConnectTimeout => 4,
-            Cause::LoadShed | Cause::ConnectFailed | Cause::ServerBroke => 14,
+            Cause::LoadShed | Cause::ConnectFailed | Cause::IdentityMismatch | Cause::ServerBroke => 14,
         }
     }
 
@@ -137,7 +178,9 @@ impl Cause {
                 | Cause::LoadShed
                 | Cause::ConnectTimeout
                 | Cause::ConnectFailed
+                | Cause::IdentityMismatch
                 | Cause::ServerBroke
+                | Cause::ClientGone
                 | Cause::Unexpected
         )
     }
@@ -148,13 +191,16 @@ impl Cause {
             Cause::BadRequest(_) => "bad_request",
             Cause::Unauthorized => "unauthorized",
             Cause::NoRoute => "no_route",
+            Cause::RateLimited => "rate_limited",
             Cause::Injected { .. } => "injected",
             Cause::FailFast => "fail_fast",
             Cause::LoadShed => "load_shed",
             Cause::Timeout => "timeout",
             Cause::ConnectTimeout => "connect_timeout",
             Cause::ConnectFailed => "connect_failed",
+            Cause::IdentityMismatch => "identity_mismatch",
             Cause::ServerBroke => "server_broke",
+            Cause::ClientGone => "client_gone",
             Cause::Unexpected => "unexpected",
         }
     }
@@ -174,6 +220,12 @@ pub struct Refusal {
 impl Refusal {
     pub fn new(stage: Stage, blame: Blame, retry: Retry, cause: Cause, reason: impl Into<Cow<'static, str>>) -> Self {
         Refusal { stage, blame, retry, cause, reason: reason.into() }
+    }
+
+    /// Whether the server's proxy may tell the client's proxy that the request never reached the application, so that any other endpoint
+    /// may have it. A full proxy does not say so: sending its load round the others would fill them too.
+    pub fn not_delivered(&self) -> bool {
+        self.retry == Retry::Safe && self.blame == Blame::Server && matches!(self.cause, Cause::ConnectFailed | Cause::ConnectTimeout)
     }
 }
 

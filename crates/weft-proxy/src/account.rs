@@ -141,17 +141,17 @@ impl Accounts {
 
     /// A connection went no further.
     pub(crate) fn stream_refused(&self, direction: Direction, remote: SocketAddr, target: SocketAddr, refusal: &Refusal) {
-        self.count(direction.tcp_errors(), &labels::target(Labels::default().with("error", refusal.cause.label()), target));
-        let (stage, blame, reason) = (refusal.stage.name(), refusal.blame.name(), &*refusal.reason);
-        info!(target: LOG, direction = direction.name(), %remote, %target, stage, blame, reason, "connection refused");
+        self.count(direction.tcp_errors(), &labels::target(labels::refusal(refusal), target));
+        let Refusal { stage, blame, retry, cause, reason } = refusal;
+        let (error, stage, blame, retry) = (cause.label(), stage.name(), blame.name(), retry.name());
+        info!(target: LOG, direction = direction.name(), %remote, %target, error, stage, blame, retry, %reason, "connection refused");
     }
 
     /// A connection whose bytes were passed on as they are has ended. A side that broke off counts as an error.
     pub(crate) fn stream_ended(&self, direction: Direction, remote: SocketAddr, target: SocketAddr, carried: &Carried) {
         let Carried { up, down, end } = carried;
-        if let Some(error) = end.error() {
-            let labels = labels::target(Labels::default().with("error", error), target);
-            self.count(direction.tcp_errors(), &labels);
+        if let Some((error, blame)) = end.error() {
+            self.count(direction.tcp_errors(), &labels::target(labels::broken_stream(error, blame), target));
         }
         debug!(target: LOG, direction = direction.name(), %remote, %target, up, down, %end, "connection ended");
     }

@@ -68,6 +68,13 @@ impl Balancer {
         self.slots.borrow().iter().any(|slot| slot.is_ready(now))
     }
 
+    /// Whether a request could be sent now to an endpoint that is not among `tried`.
+    pub(crate) fn has_others(&self, tried: &[SocketAddr]) -> bool {
+        self.apply();
+        let now = clock::now();
+        self.slots.borrow().iter().any(|slot| slot.is_ready(now) && !tried.contains(&slot.peer.endpoint.addr))
+    }
+
     /// The endpoint for one request. `tried` are passed over while there are others. Waits for one until `deadline`, with at most
     /// `queue.capacity` others.
     pub(crate) async fn pick(
@@ -249,9 +256,6 @@ impl Drop for InFlight {
         }
     }
 }
-
-/// How often another endpoint is tried after one could not be connected to, within the deadline.
-pub(crate) const ATTEMPTS: usize = 8;
 
 /// The time until which a request may wait.
 pub(crate) fn deadline(queue: Queue) -> Instant {

@@ -76,6 +76,14 @@ pub(crate) enum Session {
     Bytes,
 }
 
+/// Which connections will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    Any,
+    /// One that has carried nothing yet. A shared one of HTTP/2 says when it closes, and is never stale.
+    Fresh,
+}
+
 impl Peer {
     pub(crate) fn new(endpoint: Arc<Endpoint>, way: Way) -> Self {
         Peer {
@@ -106,9 +114,9 @@ impl Peer {
     }
 
     /// A connection that takes one request.
-    pub(crate) async fn http(&self, version: Version, worker: &Worker) -> Result<Upstream, Refusal> {
+    pub(crate) async fn http(&self, version: Version, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
         match version {
-            Version::H1 => self.http1(worker).await,
+            Version::H1 => self.http1(age, worker).await,
             Version::H2 => self.http2(worker).await,
         }
     }
@@ -133,11 +141,11 @@ impl Peer {
         self.idle.borrow_mut().retain(|(_, since)| now.saturating_duration_since(*since) < self.way.idle);
     }
 
-    async fn http1(&self, worker: &Worker) -> Result<Upstream, Refusal> {
+    async fn http1(&self, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
         let now = clock::now();
-        loop {
-            // The newest first: it is the least likely to be closed by the server, and the others may run out.
-            let Some((connection, since)) = self.idle.borrow_mut().pop() else { break };
+        // The newest first: it is the least likely to be closed by the server, and the others may run out.
+        let kept = || if age == Age::Any { self.idle.borrow_mut().pop() } else { None };
+        while let Some((connection, since)) = kept() {
             if now.saturating_duration_since(since) < self.way.idle && connection.is_reusable() {
                 return Ok(Upstream::H1(connection));
             }

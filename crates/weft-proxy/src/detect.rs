@@ -47,5 +47,5 @@ pub(crate) async fn until<T>(
 }
 
 fn gone(reason: String) -> Refusal {
-    Refusal::new(Stage::Detect, Blame::Client, Retry::Safe, Cause::ServerBroke, reason)
+    Refusal::new(Stage::Detect, Blame::Client, Retry::Safe, Cause::ClientGone, reason)
 }

@@ -5,8 +5,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderValue, Request};
 use weft_core::detect::Kind;
+use weft_core::headers::{self, Party};
 use weft_core::identity::Client;
 use weft_core::model::{InboundPolicy, InboundProtocol};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
@@ -20,13 +21,10 @@ use crate::http::refuse::Asked;
 use crate::http::{Sink, Source, Version, orig_proto, serve};
 use crate::io::Io;
 use crate::live::Live;
-use crate::send::{self, Answering, Target};
+use crate::send::{self, Answering, Message, Target, Terms};
 use crate::transport::{self, Arrived};
 use crate::worker::Worker;
 use crate::{detect, relay};
-
-/// Tells the application who called it. Never taken from a client.
-const CLIENT_ID: HeaderName = HeaderName::from_static("l5d-client-id");
 
 /// An inbound connection whose client is known.
 struct Inbound {
@@ -58,9 +56,7 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
     let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
     let stopping = connection.worker.drain.signal();
     let tuning = Tuning { keep_alive: Some(keep_alive), windows: settings.http2_windows() };
-    serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink))
-        .await
-        .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
+    serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink)).await
 }
 
 /// One request: authorize, route, connect. Its record accounts for whatever comes of it.
@@ -68,19 +64,20 @@ async fn exchange(connection: Rc<Inbound>, mut request: Request<()>, source: Sou
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
     let mut record = worker.accounts.inbound(&connection.from, &request);
-    let meshed = connection.from.client != Client::Plaintext;
+    let client = party(&connection.from);
     let _place = match worker.inbound.enter() {
         Ok(place) => place,
-        Err(refusal) => return answer::stop(refusal.into(), sink, asked, meshed, record).await,
+        Err(refusal) => return answer::stop(refusal.into(), sink, asked, client, record).await,
     };
     let policy = connection.port.load();
     match admit(&connection, &policy, &mut request, &mut record) {
         Ok(answering) => {
             let application = Target::One(worker.application(connection.from.target));
-            let ended = send::request(worker, &application, request, source, sink, &answering, &mut record).await;
-            answer::settle(ended, asked, meshed, record).await;
+            let ended =
+                send::request(worker, &application, Message { request, source, sink }, &Terms::default(), &answering, &mut record).await;
+            answer::settle(ended, asked, client, record).await;
         }
-        Err(stopped) => answer::stop(stopped, sink, asked, meshed, record).await,
+        Err(stopped) => answer::stop(stopped, sink, asked, client, record).await,
     }
 }
 
@@ -103,21 +100,29 @@ fn admit<'a>(
 /// Takes headers that only a proxy may set from proxies only: the carried version, and who the client is. Returns whether the request
 /// was HTTP/1 before the client's proxy carried it.
 fn trust_only_the_mesh(from: &Arrival, request: &mut Request<()>) -> Result<bool, Refusal> {
-    request.headers_mut().remove(CLIENT_ID);
-    let carried = match &from.client {
-        Client::Plaintext => {
-            request.headers_mut().remove(orig_proto::HEADER);
-            None
-        }
-        Client::Identified(_) | Client::TlsAnonymous => orig_proto::restore(request)
+    let sender = party(from);
+    if sender != Party::Peer && orig_proto::hides_a_host(request) {
+        return Err(Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), "host and :authority differ"));
+    }
+    headers::strip_request(request.headers_mut(), sender);
+    let carried = match sender {
+        Party::Peer => orig_proto::restore(request)
             .map_err(|unfit| Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), unfit.0))?,
+        Party::Application | Party::Stranger => None,
     };
     if let Client::Identified(identity) = &from.client
         && let Ok(value) = HeaderValue::from_str(identity.as_str())
     {
-        request.headers_mut().insert(CLIENT_ID, value);
+        request.headers_mut().insert(headers::CLIENT_ID, value);
     }
     Ok(carried.is_some())
+}
+
+fn party(from: &Arrival) -> Party {
+    match from.client {
+        Client::Identified(_) => Party::Peer,
+        Client::TlsAnonymous | Client::Plaintext => Party::Stranger,
+    }
 }
 
 /// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.

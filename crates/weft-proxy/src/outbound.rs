@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use http::Request;
 use weft_core::detect::Kind;
-use weft_core::model::{Backend, BackendKind, Distribution, Endpoint, Filter, OpaqueVerdict, OutboundHttp, OutboundProtocol};
+use weft_core::headers::{self, Party};
+use weft_core::model::{Backend, BackendKind, Distribution, Endpoint, Filter, OpaqueVerdict, OutboundHttp, OutboundProtocol, OutboundRule};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::overrides::Overrides;
 use weft_core::route::{self, Matched};
 
 use crate::accept::Accepted;
@@ -19,10 +21,10 @@ use crate::control::view::Discovery;
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::{KeepAlive, Tuning};
 use crate::http::refuse::Asked;
-use crate::http::{Sink, Source, Version, serve};
+use crate::http::{Sink, Source, Version, orig_proto, serve};
 use crate::io::Io;
 use crate::live::Live;
-use crate::send::{self, Answering, Target};
+use crate::send::{self, Answering, Message, Target, Terms};
 use crate::worker::Worker;
 use crate::{detect, discover, relay};
 
@@ -60,31 +62,34 @@ async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Resul
         .outbound_http2_keep_alive_interval
         .map(|interval| KeepAlive { interval, timeout: settings.outbound_http2_keep_alive_timeout });
     let stopping = connection.worker.drain.signal();
-    serve::run(io, version, Tuning { keep_alive, windows: settings.http2_windows() }, stopping, |request, source, sink| {
-        exchange(connection.clone(), request, source, sink)
-    })
-    .await
-    .map_err(|broken| Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, Cause::ServerBroke, broken.to_string()))
+    let tuning = Tuning { keep_alive, windows: settings.http2_windows() };
+    serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink)).await
 }
 
 /// One request: route, balance, connect. Its record accounts for whatever comes of it.
 async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: Source, sink: Sink) {
     let worker = &*connection.worker;
     let asked = Asked::of(request.version(), request.headers());
-    let tells = !worker.settings.outbound_quiet;
+    let reader = if worker.settings.outbound_quiet { Party::Stranger } else { Party::Application };
     let mut record = worker.accounts.outbound(connection.original, route::authority(&request), &request);
     let _place = match worker.outbound.enter() {
         Ok(place) => place,
-        Err(refusal) => return answer::stop(refusal.into(), sink, asked, tells, record).await,
+        Err(refusal) => return answer::stop(refusal.into(), sink, asked, reader, record).await,
     };
+    if orig_proto::hides_a_host(&request) {
+        let refusal = Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), "host and :authority differ");
+        return answer::stop(refusal.into(), sink, asked, reader, record).await;
+    }
+    headers::strip_request(request.headers_mut(), Party::Application);
+    let overrides = Overrides::take(request.headers_mut());
     let discovery = connection.destination.load();
-    match way(&connection, discovery.as_deref(), &mut request, &mut record) {
-        Ok(way) => {
-            let answering = Answering { filters: way.filters, carried: false };
-            let ended = send::request(worker, &way.target, request, source, sink, &answering, &mut record).await;
-            answer::settle(ended, asked, tells, record).await;
+    match way(&connection, discovery.as_deref(), &mut request, overrides, &mut record) {
+        Ok(Way { target, filters, terms }) => {
+            let answering = Answering { filters, carried: false };
+            let ended = send::request(worker, &target, Message { request, source, sink }, &terms, &answering, &mut record).await;
+            answer::settle(ended, asked, reader, record).await;
         }
-        Err(stopped) => answer::stop(stopped, sink, asked, tells, record).await,
+        Err(stopped) => answer::stop(stopped, sink, asked, reader, record).await,
     }
 }
 
@@ -92,17 +97,21 @@ async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: So
 struct Way<'a> {
     target: Target,
     filters: [&'a [Filter]; 2],
+    terms: Terms,
 }
 
 fn way<'a>(
     connection: &Outbound,
     discovery: Option<&'a Discovery>,
     request: &mut Request<()>,
+    overrides: Option<Box<Overrides>>,
     record: &mut Record,
 ) -> Result<Way<'a>, Stopped> {
     let worker = &connection.worker;
     let Some(http) = discovery.and_then(|discovery| routes(discovery, request.version())) else {
-        return Ok(Way { target: connection.straight(discovery), filters: [&[], &[]] });
+        let required = overrides.and_then(|asked| asked.require_id);
+        let terms = Terms { required, ..Terms::default() };
+        return Ok(Way { target: connection.straight(discovery), filters: [&[], &[]], terms });
     };
     let matched = route::outbound(http, request, route::authority(request));
     record.routed(&http.parent, matched.as_ref().map(|matched| &matched.route.meta), http.kind);
@@ -110,7 +119,16 @@ fn way<'a>(
     route::apply_request(&rule.filters, matched_by, request, || worker.random())?;
     let backend = pick_backend(&rule.backends, worker)?;
     route::apply_request(&backend.filters, matched_by, request, || worker.random())?;
-    Ok(Way { target: target(backend, worker), filters: [&rule.filters, &backend.filters] })
+    let filters = [&*rule.filters, &*backend.filters];
+    Ok(Way { target: target(backend, worker), filters, terms: terms(rule, overrides) })
+}
+
+/// What the rule says, and what the request asks for where the rule lets it.
+fn terms(rule: &OutboundRule, overrides: Option<Box<Overrides>>) -> Terms {
+    let Some(asked) = overrides else { return Terms { timeouts: rule.timeouts, retry: rule.retry, required: None } };
+    let (timeouts, retry) =
+        if rule.overridable { (asked.timeouts(rule.timeouts), asked.retries(rule.retry)) } else { (rule.timeouts, rule.retry) };
+    Terms { timeouts, retry, required: asked.require_id }
 }
 
 /// A connection that is not HTTP, or whose destination takes it as bytes.

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
+use weft_core::outcome::{Blame, Cause};
 
 use crate::io::Io;
 
@@ -46,11 +47,11 @@ pub(crate) enum End {
 
 impl End {
     /// Which side's failure it was, as a metric label; none for a clean end.
-    pub(crate) fn error(&self) -> Option<&'static str> {
+    pub(crate) fn error(&self) -> Option<(&'static str, Blame)> {
         match self {
             End::Complete => None,
-            End::ClientBroke(_) => Some("client_gone"),
-            End::ServerBroke(_) => Some("server_broke"),
+            End::ClientBroke(_) => Some((Cause::ClientGone.label(), Blame::Client)),
+            End::ServerBroke(_) => Some((Cause::ServerBroke.label(), Blame::Server)),
         }
     }
 }

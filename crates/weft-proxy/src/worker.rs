@@ -26,6 +26,8 @@ use crate::tls::Mesh;
 
 /// Destinations, ports, peers and balancers remembered by one worker; those in use are kept beyond it.
 const REMEMBERED: usize = 4096;
+/// Bytes of requests' bodies kept by one worker at once, at most 64 KiB of each request unless its route says more.
+const REPLAY_ROOM: usize = 16 << 20;
 /// How often what is unused is looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,8 @@ pub(crate) struct Worker {
     /// Requests under way.
     pub(crate) inbound: Limit,
     pub(crate) outbound: Limit,
+    /// Bytes that may still be kept of requests' bodies so that they can be sent again.
+    pub(crate) replay_room: Rc<Cell<usize>>,
     random: Cell<u64>,
 }
 
@@ -71,6 +75,7 @@ impl Worker {
             forwards: Cache::new(REMEMBERED),
             inbound,
             outbound,
+            replay_room: Rc::new(Cell::new(REPLAY_ROOM)),
             random: Cell::new(seed | 1),
         }
     }

@@ -32,6 +32,11 @@ from weft.serve import plane
     show_default=True,
     help="Who may reach a port that nothing else is said about.",
 )
+@click.option(
+    "--allow-l5d-request-headers",
+    is_flag=True,
+    help="Let requests set timeouts and retries by headers: l5d-timeout, l5d-retry-http ...",
+)
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 def command(
     objects: Path,
@@ -46,6 +51,7 @@ def command(
     trust_domain: str,
     cluster_domain: str,
     default_inbound_policy: str,
+    allow_l5d_request_headers: bool,
     log_level: str,
 ) -> None:
     """Tell proxies who they are, where services are and who may talk to whom."""
@@ -59,6 +65,7 @@ def command(
             trust_domain=trust_domain,
             cluster_domain=cluster_domain,
             default_inbound_policy=default_inbound_policy,
+            allow_request_headers=allow_l5d_request_headers,
         ),
         listen=listen,
         identity_port=identity_port,

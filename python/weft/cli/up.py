@@ -11,8 +11,13 @@ import click
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR...", type=click.Path(path_type=Path))
 @click.option("-d", "--detach", is_flag=True, help="Return when everything is ready; `weft down` stops it.")
 @click.option("--mesh", default="default", show_default=True, help="The mesh's name; several can run at once.")
+@click.option(
+    "--allow-l5d-request-headers",
+    is_flag=True,
+    help="Let requests set timeouts and retries by headers: l5d-timeout, l5d-retry-http ...",
+)
 @click.option("--validate", is_flag=True, help="Only check the files.")
-def command(files: tuple[Path, ...], detach: bool, mesh: str, validate: bool) -> None:
+def command(files: tuple[Path, ...], detach: bool, mesh: str, allow_l5d_request_headers: bool, validate: bool) -> None:
     """Run the mesh that FILE describes, until Ctrl-C."""
     from weft.lib.errors import WeftError
     from weft.local import host, reading
@@ -35,10 +40,10 @@ def command(files: tuple[Path, ...], detach: bool, mesh: str, validate: bool) ->
             )
         host.check_machine()
         if detach:
-            host.detach(state, mesh, files)
+            host.detach(state, mesh, files, allow_l5d_request_headers)
             return
         state.make()
-        code = host.run(state, mesh, files)
+        code = host.run(state, mesh, files, allow_l5d_request_headers)
     except WeftError as problem:
         from weft.cli._shared import fail
 

@@ -129,6 +129,7 @@ class OutboundRule:
     filters: tuple[Filter, ...] = ()
     failure: Fail | None = None
     request_timeout: float | None = None
+    allow_request_headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

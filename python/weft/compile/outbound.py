@@ -56,7 +56,8 @@ def _service(mesh: Reading, asker: str, where: ServiceTarget, asked: Family | No
             return OutboundPolicy(about, Protocol.OPAQUE, (), (), closed)
         port = ServicePort("", number, number)
     own = Backend(about, _balance(mesh, service, number, asked))
-    plain_http = OutboundRoute(About(name="http"), (), (OutboundRule((HttpMatch(),), (own,)),))
+    plain_rule = OutboundRule((HttpMatch(),), (own,), allow_request_headers=mesh.settings.allow_request_headers)
+    plain_http = OutboundRoute(About(name="http"), (), (plain_rule,))
     opaque = OpaqueRoute(About(name="opaq"), own)
     if opaque_service_port(mesh, service, port):
         return OutboundPolicy(about, Protocol.OPAQUE, (), (), opaque)
@@ -105,7 +106,8 @@ def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend, asked: Family |
         failure = Fail(500, f"unsupported filter {unknown}")
     elif not redirects and not any(backend.weight for backend in backends):
         failure = Fail(500, "no backend has a weight")
-    return OutboundRule(rule.matches or everything, backends, filters, failure, rule.request_timeout)
+    allow = mesh.settings.allow_request_headers
+    return OutboundRule(rule.matches or everything, backends, filters, failure, rule.request_timeout, allow)
 
 
 def _backend(mesh: Reading, route: Route, ref: BackendRef, asked: Family | None) -> Backend:

@@ -17,8 +17,9 @@ from weft.local.state import State
 class Control:
     """Made once per mesh; credentials come to be when the first meshed replica does."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, allow_request_headers: bool = False) -> None:
         self._state = state
+        self._allow_request_headers = allow_request_headers
         self._credentials: Credentials | None = None
         self._proxy = ""
 
@@ -59,6 +60,7 @@ class Control:
             *("--policy-port", str(sidecar.POLICY_PORT)),
             *("--admin-port", str(sidecar.CONTROL_PLANE_ADMIN_PORT)),
             *("--control-namespace", CONTROL_NAMESPACE, "--trust-domain", TRUST_DOMAIN),
+            *(("--allow-l5d-request-headers",) if self._allow_request_headers else ()),
         )
 
 

@@ -36,7 +36,13 @@ class Supervisor:
     """One mesh."""
 
     def __init__(
-        self, state: State, mesh: str, files: Sequence[Path], published_by: socket.socket, application_uid: int
+        self,
+        state: State,
+        mesh: str,
+        files: Sequence[Path],
+        published_by: socket.socket,
+        application_uid: int,
+        allow_request_headers: bool = False,
     ) -> None:
         self.state = state
         self.mesh = mesh
@@ -53,7 +59,7 @@ class Supervisor:
         self.sampler = Sampler(self.meshed_addresses)
         self._children = Children()
         self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
-        self._control = Control(state)
+        self._control = Control(state, allow_request_headers)
         self._published = Published(published_by, self.ready_addresses)
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
@@ -315,6 +321,7 @@ async def _run(order: dict[str, object]) -> int:
         files=[Path(str(file)) for file in _list(order["files"])],
         published_by=binder,
         application_uid=int(str(order["application_uid"])),
+        allow_request_headers=order["allow_request_headers"] is True,
     )
     lifeline = int(str(order["lifeline"]))
 

@@ -36,6 +36,8 @@ class Settings:
     )
     probe_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
     inbound_port: int = 4143
+    allow_request_headers: bool = False
+    """Whether a request's own `l5d-*` headers may change the timeouts and retries of its route."""
 
     def identity(self, service_account: str, namespace: str) -> str:
         """Return the name in the certificate of a workload that runs as this service account."""

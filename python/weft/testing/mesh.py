@@ -33,10 +33,12 @@ STOP_SECONDS = 30
 class Mesh:
     """`documents` is the mesh file's text; `files` are copied beside it, where applications can read them.
 
-    Ready when the block is entered; stopped, with everything in it, when the block is left.
+    `options` are for `weft up`. Ready when the block is entered; stopped, with everything in it, when it is left.
     """
 
-    def __init__(self, documents: str, files: Sequence[Path] = (), name: str = "test") -> None:
+    def __init__(
+        self, documents: str, files: Sequence[Path] = (), name: str = "test", options: Sequence[str] = ()
+    ) -> None:
         self.name = f"{name}-{os.getpid()}-{secrets.token_hex(2)}"
         self.directory = Path(tempfile.mkdtemp(prefix=f"weft-{name}-"))
         self.directory.chmod(0o755)  # applications run as somebody else
@@ -44,6 +46,7 @@ class Mesh:
         self.file.write_text(documents)
         for file in files:
             shutil.copyfile(file, self.directory / file.name)
+        self.options = tuple(options)
         self.supervisor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -62,7 +65,7 @@ class Mesh:
         """Start it and wait until every replica is ready. Raises RuntimeError with what `weft up` said when it ends."""
         with (self.directory / "output").open("ab") as output:
             self.supervisor = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *_weft("up", "--mesh", self.name, str(self.file))],
+                ["setpriv", "--pdeathsig", "TERM", *_weft("up", "--mesh", self.name, *self.options, str(self.file))],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -109,6 +112,12 @@ class Mesh:
         user = ["--user", "--preserve-credentials"] if os.geteuid() != 0 else []
         enter = ["nsenter", "--target", str(self._fabric_process()), *user, "--net", "--"]
         return subprocess.Popen([*enter, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def inside(self, replica: str) -> list[str]:
+        """A prefix that runs a command on the network of a meshed replica, with the rights of the mesh's owner."""
+        proxy = processes.on_host(int(self.replicas()[replica]["proxy_pid"]), self.processes())
+        user = ["--user", "--preserve-credentials"] if os.geteuid() != 0 else []
+        return ["nsenter", "--target", str(proxy), *user, "--net", "--"]
 
     def edit(self, documents: str) -> None:
         """Replace the mesh file, as an editor does; does not wait for anything."""

@@ -57,6 +57,23 @@ def refused(channel):
         return {"code": error.code().name}
 
 
+def retried(channel):
+    def call(method, request, *metadata):
+        said = []
+        try:
+            for part in channel.unary_stream(SERVICE + method)(request, PATIENCE, metadata):
+                said.append(part.decode())
+            return [*said, "OK"]
+        except grpc.RpcError as error:
+            return [*said, error.code().name]
+
+    named, unnamed = ("l5d-retry-grpc", "unavailable"), ("l5d-retry-grpc", "internal")
+    limit = ("l5d-retry-limit", "2")
+    answer, code = call("FailFirst", b"a", named, limit)
+    (without,) = call("FailFirst", b"b", unnamed, limit)
+    return {"answer": answer, "code": code, "unnamed": without, "begun": call("BeginAndFail", b"", named, limit)}
+
+
 def cancel(channel):
     call = channel.unary_stream(SERVICE + "Wait")(b"", timeout=PATIENCE)
     first = next(call)

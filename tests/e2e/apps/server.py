@@ -3,6 +3,7 @@
 An application that knows nothing of a mesh. Messages of gRPC are plain bytes, so that it needs no generated code.
 """
 
+import collections
 import http.server
 import json
 import os
@@ -18,6 +19,7 @@ LISTEN = os.environ.get("LISTEN", "0.0.0.0")  # or ::, which takes both families
 GRPC, HTTP, SPEAKS_FIRST, HALF_CLOSE = 8080, 8081, 8082, 8083
 ADDRESS = socket.getaddrinfo(REPLICA, None, socket.AF_INET6)[0][4][0] if LISTEN == "own6" else LISTEN
 ended_early = threading.Semaphore(0)
+attempts = collections.Counter()
 
 
 def about(context):
@@ -50,6 +52,20 @@ def fail(request, context):
     context.abort(grpc.StatusCode.ABORTED, "as asked: é")
 
 
+def fail_first(request, context):
+    """Fails the first two calls with the same request."""
+    attempts[request] += 1
+    if attempts[request] <= 2:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+    return b"third"
+
+
+def begin_and_fail(request, context):
+    """Sends a message and then fails, each time."""
+    yield b"one"
+    context.abort(grpc.StatusCode.UNAVAILABLE, "after all")
+
+
 def wait(request, context):
     """Waits until the call is given up."""
     given_up = threading.Event()
@@ -70,6 +86,8 @@ METHODS = {
     "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream),
     "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream),
     "BothStream": grpc.stream_stream_rpc_method_handler(both_stream),
+    "FailFirst": grpc.unary_unary_rpc_method_handler(fail_first),
+    "BeginAndFail": grpc.unary_stream_rpc_method_handler(begin_and_fail),
     "Fail": grpc.unary_unary_rpc_method_handler(fail),
     "Wait": grpc.unary_stream_rpc_method_handler(wait),
     "GivenUp": grpc.unary_unary_rpc_method_handler(given_up),

@@ -16,6 +16,7 @@ from weft.compile.answer import (
 )
 from weft.compile.authority import Authority
 from weft.compile.targets import Target
+from weft.model.settings import Settings
 from weft.model.snapshot import Snapshot
 
 VIP = Address("198.19.0.1", 80)
@@ -214,3 +215,14 @@ def test_a_service_is_the_same_by_either_address() -> None:
     assert known is not None
     assert known.address == Address("fd00::a", 8080)
     assert known.identity == "web.default.serviceaccount.identity.weft.cluster.local"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_request_headers_count_where_the_control_plane_lets_them(allowed: bool) -> None:
+    """Requirement: every rule, a Service's own and a route's, says whether requests may change timeouts and retries."""
+    settings = Settings(allow_request_headers=allowed)
+    for told in (
+        outbound(snapshot(WEB, settings=settings)),
+        outbound(snapshot(WEB, route("matches: [{path: {value: /}}]"), settings=settings)),
+    ):
+        assert [rule.allow_request_headers for each in told.http for rule in each.rules] == [allowed]

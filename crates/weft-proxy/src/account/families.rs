@@ -45,6 +45,36 @@ families! {
     ACCESS_LOG_LOST "weft_access_log_lost_total" Kind::Counter, "Lines of the access log that were lost because standard error was not read.";
 }
 
+/// Retries that a route's policy asked for: begun, succeeded, one too many, and not possible because the body was not kept.
+pub(super) static HTTP_RETRIES: [Family; 4] = [
+    Family { name: "outbound_http_route_retry_requests_total", help: "Requests sent again by a route's policy.", kind: Kind::Counter },
+    Family { name: "outbound_http_route_retry_successes_total", help: "Requests that succeeded after a retry.", kind: Kind::Counter },
+    Family {
+        name: "outbound_http_route_retry_limit_exceeded_total",
+        help: "Failures after the last retry that was allowed.",
+        kind: Kind::Counter,
+    },
+    Family {
+        name: "outbound_http_route_retry_overflow_total",
+        help: "Failures not retried: the request's body was not kept.",
+        kind: Kind::Counter,
+    },
+];
+pub(super) static GRPC_RETRIES: [Family; 4] = [
+    Family { name: "outbound_grpc_route_retry_requests_total", help: "gRPC requests sent again by a route's policy.", kind: Kind::Counter },
+    Family { name: "outbound_grpc_route_retry_successes_total", help: "gRPC requests that succeeded after a retry.", kind: Kind::Counter },
+    Family {
+        name: "outbound_grpc_route_retry_limit_exceeded_total",
+        help: "gRPC failures after the last retry that was allowed.",
+        kind: Kind::Counter,
+    },
+    Family {
+        name: "outbound_grpc_route_retry_overflow_total",
+        help: "gRPC failures not retried: the request's body was not kept.",
+        kind: Kind::Counter,
+    },
+];
+
 static LATENCY_MS: [f64; 25] = [
     1., 2., 3., 4., 5., 10., 20., 30., 40., 50., 100., 200., 300., 400., 500., 1000., 2000., 3000., 4000., 5000., 10_000., 20_000.,
     30_000., 40_000., 50_000.,

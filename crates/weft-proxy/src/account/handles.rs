@@ -1,6 +1,6 @@
 //! The metric handles of one label set, resolved once and kept: after that an exchange costs a few additions.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::record::End;
 use super::{Direction, families};
@@ -51,8 +51,18 @@ impl Hop {
     }
 }
 
+/// What a route counts of its retries.
+pub(super) struct Retries {
+    pub(super) requests: Counter,
+    pub(super) successes: Counter,
+    pub(super) limit_exceeded: Counter,
+    pub(super) overflow: Counter,
+}
+
 /// The handles of one route.
 pub(super) struct Route {
+    /// Made when the first retry is to be counted.
+    retries: OnceCell<Retries>,
     labels: Labels,
     grpc: bool,
     pub(super) requests: Option<Counter>,
@@ -79,8 +89,24 @@ impl Route {
             duration: shard.histogram(duration, &labels),
             statuses,
             ends: RefCell::default(),
+            retries: OnceCell::new(),
             labels,
         }
+    }
+
+    pub(super) fn retries(&self, shard: &Shard) -> &Retries {
+        self.retries.get_or_init(|| {
+            let [requests, successes, limit_exceeded, overflow] = match self.grpc {
+                true => &families::GRPC_RETRIES,
+                false => &families::HTTP_RETRIES,
+            };
+            Retries {
+                requests: shard.counter(requests, &self.labels),
+                successes: shard.counter(successes, &self.labels),
+                limit_exceeded: shard.counter(limit_exceeded, &self.labels),
+                overflow: shard.counter(overflow, &self.labels),
+            }
+        })
     }
 
     pub(super) fn end(&self, shard: &Shard, end: End) {

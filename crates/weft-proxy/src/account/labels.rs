@@ -4,9 +4,22 @@ use std::net::SocketAddr;
 
 use weft_core::identity::{Client, Identity};
 use weft_core::model::{Endpoint, Meta};
+use weft_core::outcome::{Blame, Refusal, Retry, Stage};
 
 use super::{Arrival, Direction, Peer, Tls};
 use crate::metrics::Labels;
+
+/// Why this proxy refused: `error` is Linkerd's label, the others are of small closed sets.
+pub(super) fn refusal(refusal: &Refusal) -> Labels {
+    let labels = Labels::default().with("error", refusal.cause.label()).with("stage", refusal.stage.name());
+    labels.with("blame", refusal.blame.name()).with("retry", refusal.retry.name())
+}
+
+/// What broke an opaque connection off, in the same labels.
+pub(super) fn broken_stream(error: &str, blame: Blame) -> Labels {
+    let labels = Labels::default().with("error", error).with("stage", Stage::Exchange.name());
+    labels.with("blame", blame.name()).with("retry", Retry::Unsafe.name())
+}
 
 pub(super) fn target(labels: Labels, addr: SocketAddr) -> Labels {
     labels.with("target_addr", addr).with("target_ip", addr.ip()).with("target_port", addr.port())

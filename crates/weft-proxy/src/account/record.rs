@@ -11,12 +11,12 @@ use tracing::{debug, info};
 use weft_core::model::{Endpoint, Meta, RouteKind};
 use weft_core::outcome::{Cause, Class, Refusal, classify};
 use weft_core::policy::{Denied, Permit};
+use weft_core::retry::Stop;
 
 use super::access::{Exchange, Seen};
 use super::cache::{Address, Kept, Key};
 use super::handles::{Ends, Hop, Route};
 use super::{Accounts, Arrival, Direction, LOG, families, labels};
-use crate::metrics::Labels;
 use crate::relay::Carried;
 
 /// One request and its response. Counts and logs when dropped.
@@ -32,7 +32,8 @@ pub(crate) struct Record {
     route: Option<Rc<Route>>,
     status: Option<u16>,
     end: Option<End>,
-    reason: Option<String>,
+    refusal: Option<Refusal>,
+    retries: u32,
     request_bytes: u64,
     response_bytes: u64,
     /// For the access log, where there is one.
@@ -58,13 +59,30 @@ impl Record {
         let opened = (accounts.clock)();
         let grpc = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (first, hop, route, status, end, reason) = (None, None, None, None, None, None);
-        let (request_bytes, response_bytes) = (0, 0);
+        let (first, hop, route, status, end, refusal) = (None, None, None, None, None, None);
+        let (retries, request_bytes, response_bytes) = (0, 0, 0);
         let seen = match (&accounts.access, &side) {
             (Some(log), Side::Inbound(arrival)) => Some(log.see(arrival, request)),
             _ => None,
         };
-        Record { accounts, seen, side, grpc, method, uri, opened, first, hop, route, status, end, reason, request_bytes, response_bytes }
+        Record {
+            accounts,
+            side,
+            grpc,
+            method,
+            uri,
+            opened,
+            first,
+            hop,
+            route,
+            status,
+            end,
+            refusal,
+            retries,
+            request_bytes,
+            response_bytes,
+            seen,
+        }
     }
 
     /// Inbound: policy allowed the request.
@@ -125,6 +143,32 @@ impl Record {
         }
     }
 
+    /// Outbound: an answer came that another attempt takes the place of.
+    pub(crate) fn attempt_answered(&mut self, status: u16, grpc: Option<u32>) {
+        if let Some(hop) = self.hop.take() {
+            let end = End { status: Some(status), grpc, class: classify(status, grpc), error: "" };
+            hop.respond(&self.accounts.shard, Ends::Ended(end));
+        }
+    }
+
+    /// Outbound: the route's policy has the request sent again.
+    pub(crate) fn retried(&mut self) {
+        self.retries += 1;
+        if let Some(route) = &self.route {
+            route.retries(&self.accounts.shard).requests.add(1);
+        }
+    }
+
+    /// There is no other attempt, and this is why.
+    pub(crate) fn gave_up(&mut self, stop: Stop) {
+        let Some(route) = &self.route else { return };
+        match stop {
+            Stop::Settled | Stop::Overdue => {}
+            Stop::Spent => route.retries(&self.accounts.shard).limit_exceeded.add(1),
+            Stop::BodyLost => route.retries(&self.accounts.shard).overflow.add(1),
+        }
+    }
+
     pub(crate) fn request_data(&mut self, bytes: usize) {
         self.request_bytes += bytes as u64;
     }
@@ -158,25 +202,24 @@ impl Record {
             Side::Inbound(_) => &families::INBOUND_HTTP_ERRORS,
             Side::Outbound { .. } => &families::OUTBOUND_HTTP_ERRORS,
         };
-        let labels = labels::target(Labels::default().with("error", refusal.cause.label()), self.target());
-        self.accounts.count(family, &labels);
+        self.accounts.count(family, &labels::target(labels::refusal(refusal), self.target()));
         self.broken(refusal);
         if let Some(seen) = &mut self.seen {
             seen.answered = Some(if self.grpc { 200 } else { refusal.cause.status() });
         }
-        self.reason = Some(format!("{} ({}: {})", refusal.reason, refusal.stage.name(), refusal.blame.name()));
     }
 
     /// The response broke off after its head.
     pub(crate) fn broken(&mut self, refusal: &Refusal) {
         self.end = Some(End { status: self.status, grpc: None, class: Class::Failure, error: refusal.cause.label() });
+        self.refusal = Some(refusal.clone());
     }
 
     /// The client went away before the response was complete: a failure if it had seen nothing, for nobody waits that long for a
     /// service that works; else what the head said.
     pub(crate) fn client_gone(&mut self) {
         let class = self.status.map_or(Class::Failure, |status| classify(status, None));
-        self.end = Some(End { status: self.status, grpc: None, class, error: "client_gone" });
+        self.end = Some(End { status: self.status, grpc: None, class, error: Cause::ClientGone.label() });
     }
 
     fn target(&self) -> SocketAddr {
@@ -193,8 +236,13 @@ impl Record {
         };
         let (target, method, path) = (self.target(), &self.method, self.uri.path());
         let millis = millis(self.opened, now);
-        match &self.reason {
-            Some(reason) => info!(target: LOG, direction, %peer, %target, %method, path, error = end.error, millis, reason, "refused"),
+        match &self.refusal {
+            Some(refusal) => {
+                let Refusal { stage, blame, retry, reason, .. } = refusal;
+                let (stage, blame, retry, error) = (stage.name(), blame.name(), retry.name(), end.error);
+                let what = if self.status.is_some() { "broken off" } else { "refused" };
+                info!(target: LOG, direction, %peer, %target, %method, path, error, stage, blame, retry, millis, %reason, "{what}");
+            }
             None => {
                 let (sent, received) = (self.request_bytes, self.response_bytes);
                 let (status, grpc, class) = (end.status, end.grpc, end.class.label());
@@ -220,6 +268,9 @@ impl Drop for Record {
         }
         if let Some(route) = &self.route {
             route.end(&self.accounts.shard, end);
+            if self.retries > 0 && end.class == Class::Success {
+                route.retries(&self.accounts.shard).successes.add(1);
+            }
             route.duration.observe(now.saturating_duration_since(self.opened).as_secs_f64());
         }
         if let (Some(log), Some(seen), Side::Inbound(from)) = (&self.accounts.access, &self.seen, &self.side) {
@@ -227,7 +278,7 @@ impl Drop for Record {
             let (status, total) = (seen.answered.or(end.status), now.saturating_duration_since(self.opened));
             log.write(seen, &Exchange { from, method, uri, status, request_bytes, response_bytes, total });
         }
-        if self.reason.is_some() || tracing::enabled!(target: LOG, tracing::Level::DEBUG) {
+        if self.refusal.is_some() || tracing::enabled!(target: LOG, tracing::Level::DEBUG) {
             self.log(&end, now);
         }
     }

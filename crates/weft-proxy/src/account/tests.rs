@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use weft_core::model::{Authentication, Authorization, InboundPolicy, InboundProtocol, Network, Resource, ServerIdentity};
 use weft_core::outcome::{Blame, Cause, Retry, Stage};
 use weft_core::policy;
+use weft_core::retry::Stop;
 
 use super::*;
 use crate::metrics::{Format, SERIES_LIMIT};
@@ -105,6 +106,18 @@ fn a_denied_request_is_counted_as_denied() {
     assert_eq!(book.value("request_total", &[]) + book.value("response_total", &[]), 0.0);
 }
 
+/// Requirement: a refusal is counted under its cause, stage, blame and whether a retry is safe, for requests and for connections alike.
+#[test]
+fn a_refusal_is_counted_in_the_words_of_its_log_line() {
+    let (book, request) = (Book::new(), Request::get("/").body(()).unwrap());
+    let target = "10.1.0.1:80".parse().unwrap();
+    book.accounts.outbound(target, "voting", &request).refused(&refusal());
+    book.accounts.stream_refused(Direction::Outbound, "10.0.0.9:555".parse().unwrap(), target, &refusal());
+    let words = ["error=\"connect_failed\",stage=\"connect\",blame=\"server\",retry=\"safe\"", "target_port=\"80\""];
+    assert_eq!(book.value("outbound_http_errors_total", &words), 1.0);
+    assert_eq!(book.value("outbound_tcp_errors_total", &words), 1.0);
+}
+
 /// Requirement: each attempt counts at its endpoint, the request once at its route; gRPC ends by its code, not by 200.
 #[test]
 fn attempts_count_at_endpoints_and_requests_at_routes() {
@@ -134,6 +147,30 @@ fn attempts_count_at_endpoints_and_requests_at_routes() {
     let route = ["parent_kind=\"Service\",parent_namespace=\"default\",parent_name=\"voting\",parent_port=\"80\"", "route_name=\"vote\""];
     assert_eq!(book.value("outbound_grpc_route_request_statuses_total", &[&route[..], &["grpc_status=\"13\""]].concat()), 1.0);
     assert_eq!(book.value("outbound_grpc_route_request_duration_seconds_count", &route), 1.0);
+}
+
+/// Requirement: retries that a policy asked for count at their route, each once, and a success after one as such.
+#[test]
+fn retries_count_at_their_route() {
+    let (book, endpoint, request) = (Book::new(), endpoint(), Request::get("/").body(()).unwrap());
+    let parent = Meta::default_named("parent");
+    for succeeds in [true, true, false] {
+        let mut record = book.accounts.outbound("10.1.0.1:80".parse().unwrap(), "voting:80", &request);
+        record.routed(&parent, None, RouteKind::Http);
+        for _ in 0..2 {
+            record.sent(&endpoint);
+            record.attempt_answered(503, None);
+            record.retried();
+        }
+        record.sent(&endpoint);
+        if !succeeds {
+            record.gave_up(Stop::Spent);
+        }
+        record.ended(if succeeds { 200 } else { 503 }, None);
+    }
+    let count = |name: &str| book.value(&format!("outbound_http_route_retry_{name}_total"), &["parent_name=\"parent\""]);
+    assert_eq!(["requests", "successes", "limit_exceeded", "overflow"].map(count), [6.0, 2.0, 1.0, 0.0]);
+    assert_eq!(book.value("response_total", &["status_code=\"503\""]), 7.0);
 }
 
 /// Requirement: an exchange that nobody ended is counted too, when its record goes.

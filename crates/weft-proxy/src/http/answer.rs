@@ -4,6 +4,7 @@
 
 use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
+use weft_core::headers::Party;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::policy::Denied;
 use weft_core::route::Answer;
@@ -50,12 +51,12 @@ impl From<Answer> for Stopped {
     }
 }
 
-/// Answers a request that goes to nobody. `informational` allows headers that tell about this proxy.
-pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, informational: bool, mut record: Record) {
+/// Answers a request that goes to nobody. `reader` says how much it is told.
+pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, reader: Party, mut record: Record) {
     let head = match &stopped {
         Stopped::Refused(refusal) => {
             record.refused(refusal);
-            refuse::response(refusal, asked, informational)
+            refuse::response(refusal, asked, reader)
         }
         Stopped::Redirected { status, location } => {
             record.ended(*status, None);
@@ -68,7 +69,7 @@ pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, information
 }
 
 /// Answers what upstream did not, and tells the record how the exchange ended.
-pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, informational: bool, mut record: Record) {
+pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, reader: Party, mut record: Record) {
     match ended {
         Ok(done) => {
             if let Some(carried) = &done.carried {
@@ -77,7 +78,7 @@ pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, informatio
             record.ended(done.status.as_u16(), done.grpc_status);
         }
         Err(Failed::Unanswered(unanswered)) => {
-            stop(Stopped::Refused(unanswered.refusal), unanswered.sink, asked, informational, record).await;
+            stop(Stopped::Refused(unanswered.refusal), unanswered.sink, asked, reader, record).await;
         }
         Err(Failed::BrokenOff(refusal)) => record.broken(&refusal),
         Err(Failed::ClientGone(why)) => {

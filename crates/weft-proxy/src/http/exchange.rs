@@ -4,29 +4,57 @@
 //! is complete; a client that goes away cancels the request; a server that breaks off breaks the answer off, so that nobody takes a part
 //! for the whole. It never chooses an upstream, never repeats a request and never makes up an answer: see `refuse` for that.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::{Pin, pin};
 
 use http::{HeaderMap, Request, Response, StatusCode};
+use weft_core::headers;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::timeout::{Limit, Limits};
 
+use super::patience::Patience;
 use super::refuse::{GRPC_STATUS, grpc_trailers, is_grpc};
+use super::replay::{Keep, Replay, Tape};
 use super::{Broken, Frame, NotSent, Outgoing, Pending, Reason, Reply, Sink, Source, Upstream, Version};
 use crate::io::Io;
 use crate::relay;
 
 /// Is told what happens, when it happens; reads the clock if it wants to. May change the heads on their way to the client.
 pub(crate) trait Observe {
+    /// What is kept of the request, so that it can be sent again after an answer that is replaced; none: nothing.
+    fn keep(&self) -> Option<Keep> {
+        None
+    }
+    /// How long the exchange may take.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+    /// Whether `judge` needs the status of a gRPC answer that ends with its head or right after it. To wait for it holds the head back.
+    fn wants_status(&self) -> bool {
+        false
+    }
+    /// The head of a final response has come. `whole`: the request can be sent again as it was.
+    fn judge(&mut self, _head: &Response<()>, _grpc: Option<u32>, _whole: bool) -> Verdict {
+        Verdict::PassOn
+    }
     /// A 1xx response is about to be passed on.
     fn informational(&mut self, _head: &mut Response<()>) {}
-    /// The final response's head has come and is about to be passed on.
-    fn response(&mut self, _head: &mut Response<()>) {}
+    /// The final response's head is about to be passed on. `grpc`: its status, if that is known already.
+    fn response(&mut self, _head: &mut Response<()>, _grpc: Option<u32>) {}
     /// Bytes of the request's body were taken by upstream.
     fn request_data(&mut self, _bytes: usize) {}
     /// Bytes of the response's body have come. The first call is the first byte.
     fn response_data(&mut self, _bytes: usize) {}
     /// The request is complete at upstream.
     fn request_end(&mut self) {}
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    PassOn,
+    /// It is thrown away; the caller asks somebody else.
+    Replace,
 }
 
 /// An exchange whose answer reached its end.
@@ -39,7 +67,14 @@ pub(crate) struct Done {
     pub(crate) carried: Option<relay::Carried>,
 }
 
-/// An exchange that did not.
+/// What came of an exchange that did not fail.
+pub(crate) enum Ended {
+    Done(Done),
+    /// By the observer's verdict its answer was thrown away: the request as it was, for another attempt.
+    Replaced(Box<Again>),
+}
+
+/// An exchange that failed.
 pub(crate) enum Failed {
     /// The client has seen nothing: another upstream may be tried if the refusal says it is safe, or the sink be given the refusal.
     Unanswered(Box<Unanswered>),
@@ -51,12 +86,32 @@ pub(crate) enum Failed {
 
 pub(crate) struct Unanswered {
     pub(crate) refusal: Refusal,
+    pub(crate) how: How,
     pub(crate) sink: Sink,
     pub(crate) source: Source,
-    /// There if upstream did not take it, or took it without a body and says that it has not acted on it.
+    /// There if it can be sent again: upstream did not take it, or it was kept.
     pub(crate) request: Option<Request<()>>,
-    /// Whether `source` has lost pieces of the body to the attempt.
+    /// Whether `source` has lost pieces of the body to the attempt, or the client has heard of it.
     pub(crate) consumed: bool,
+}
+
+/// What is special about an exchange without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Plainly,
+    /// The connection had been used before, or was about to close, and ended without a byte of an answer. `sent`: bytes of the
+    /// request had left.
+    Stale {
+        sent: bool,
+    },
+    /// A limit of this attempt alone ran out.
+    Overdue,
+}
+
+pub(crate) struct Again {
+    pub(crate) request: Request<()>,
+    pub(crate) source: Source,
+    pub(crate) sink: Sink,
 }
 
 /// Runs one exchange to its end. Heads are passed on as they are, except for what belongs to one connection and what `observer` changes.
@@ -67,126 +122,224 @@ pub(crate) async fn run(
     mut sink: Sink,
     upstream: Upstream,
     observer: &mut impl Observe,
-) -> Result<Done, Failed> {
-    // A server of HTTP/2 can say that it has not acted on a request; one without a body is then still whole.
-    let whole = source.is_end();
-    let kept = (whole && upstream.version() == Version::H2).then(|| request.clone());
+) -> Result<Ended, Failed> {
+    let (keep, patience) = (observer.keep(), Patience::new(observer.limits()));
+    // HTTP/1 gives the head back; HTTP/2 does not, and can say that it has not acted on a request.
+    let copied = upstream.version() == Version::H2 && (keep.is_some() || source.is_end());
+    let kept = copied.then(|| request.clone());
     let sent = tokio::select! {
         biased;
         sent = upstream.send(request, source.is_end()) => sent,
         why = sink.closed() => return Err(Failed::ClientGone(why)),
+        limit = patience.over(), if patience.is_limited() => {
+            let (refusal, how) = overdue(limit);
+            return Err(Failed::Unanswered(Box::new(Unanswered { refusal, how, sink, source, request: kept, consumed: false })));
+        }
     };
     let (outgoing, pending) = match sent {
         Ok(sent) => sent,
         Err(NotSent { request, why }) => {
-            let unanswered = Unanswered { refusal: not_sent(&why), sink, source, request: Some(request), consumed: false };
+            let how = if matches!(why, Broken::Closed | Broken::Refused) { How::Stale { sent: false } } else { How::Plainly };
+            let unanswered = Unanswered { refusal: not_sent(&why), how, sink, source, request: Some(request), consumed: false };
             return Err(Failed::Unanswered(Box::new(unanswered)));
         }
     };
-    let (observer, consumed) = (RefCell::new(observer), Cell::new(false));
+    let (observer, tape) = (RefCell::new(observer), RefCell::new(Tape::new(keep)));
     let ended = {
-        let upload = pin!(upload(&mut source, outgoing, &observer, &consumed));
-        answer(pending, upload, sink, &observer).await
+        let upload = pin!(upload(&mut source, outgoing, &observer, &tape, &patience));
+        Exchange { observer: &observer, tape: &tape, patience: &patience, copied }.answer(pending, upload, sink).await
     };
-    ended.map_err(|broke| match broke {
-        Broke::Unanswered(refusal, sink) => {
-            let request = kept.filter(|_| refusal.retry == Retry::Safe);
-            Failed::Unanswered(Box::new(Unanswered { refusal, sink, source, request, consumed: consumed.get() && !whole }))
+    let tape = tape.into_inner();
+    match ended {
+        Ok(done) => Ok(Ended::Done(done)),
+        Err(Broke::Replaced { sink, request }) => match request.or(kept) {
+            Some(request) => Ok(Ended::Replaced(Box::new(Again { request, source: tape.rewind(source), sink }))),
+            None => unreachable!("an answer is replaced only if the request was kept"),
+        },
+        Err(Broke::Unanswered { refusal, how, sink, request }) => {
+            let (consumed, source) = if tape.is_whole() { (false, tape.rewind(source)) } else { (true, source) };
+            Err(Failed::Unanswered(Box::new(Unanswered { refusal, how, sink, source, request: request.or(kept), consumed })))
         }
-        Broke::Off(refusal) => Failed::BrokenOff(refusal),
-        Broke::Gone(why) => Failed::ClientGone(why),
-    })
+        Err(Broke::Off(refusal)) => Err(Failed::BrokenOff(refusal)),
+        Err(Broke::Gone(why)) => Err(Failed::ClientGone(why)),
+    }
 }
 
-/// As [`Failed`], while the request's body is still borrowed.
+/// How it did not end, while the request's body is still borrowed.
 enum Broke {
-    Unanswered(Refusal, Sink),
+    Unanswered { refusal: Refusal, how: How, sink: Sink, request: Option<Request<()>> },
+    Replaced { sink: Sink, request: Option<Request<()>> },
     Off(Refusal),
     Gone(Broken),
 }
 
-/// Passes the answer on, up to its final head; the request's body flows meanwhile.
-async fn answer<O: Observe>(
-    mut pending: Pending,
-    mut upload: Pin<&mut impl Future<Output = Result<(), Broken>>>,
-    mut sink: Sink,
-    observer: &RefCell<&mut O>,
-) -> Result<Done, Broke> {
-    let mut uploading = true;
-    loop {
-        tokio::select! {
-            biased;
-            sent = &mut upload, if uploading => match sent {
-                Ok(()) => uploading = false,
-                Err(why @ Broken::Malformed { .. }) => {
-                    pending.abort(&Broken::Reset(Reason::CANCEL));
-                    return Err(Broke::Unanswered(bad_request(&why), sink));
-                }
-                Err(why) => return Err(Broke::Gone(why)),
-            },
-            reply = pending.next() => match reply {
-                Ok(Reply::Informational(mut head)) => {
-                    observer.borrow_mut().informational(&mut head);
-                    if let Err(why) = sink.informational(head).await {
-                        pending.abort(&why);
-                        return Err(Broke::Gone(why));
+/// What the parts of one exchange share.
+struct Exchange<'a, O> {
+    observer: &'a RefCell<&'a mut O>,
+    tape: &'a RefCell<Tape>,
+    patience: &'a Patience,
+    /// The head of the request was copied before it went away.
+    copied: bool,
+}
+
+impl<O: Observe> Exchange<'_, O> {
+    /// Passes the answer on, up to its final head; the request's body flows meanwhile.
+    async fn answer(
+        &self,
+        mut pending: Pending,
+        mut upload: Pin<&mut impl Future<Output = Result<(), Broken>>>,
+        mut sink: Sink,
+    ) -> Result<Done, Broke> {
+        let mut uploading = true;
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut upload, if uploading => match sent {
+                    Ok(()) => uploading = false,
+                    Err(why) => return Err(spoilt(why, pending, sink)),
+                },
+                reply = pending.next() => match reply {
+                    Ok(Reply::Informational(mut head)) => {
+                        // From here on the client has heard of this attempt.
+                        self.tape.borrow_mut().lose();
+                        self.observer.borrow_mut().informational(&mut head);
+                        if let Err(why) = sink.informational(head).await {
+                            pending.abort(&why);
+                            return Err(Broke::Gone(why));
+                        }
                     }
+                    Ok(Reply::Final(head, body)) => {
+                        let upload = uploading.then_some(upload);
+                        return self.judged(head, body, pending.request(), upload, sink).await;
+                    }
+                    Ok(Reply::Upgraded(mut head, server)) => {
+                        self.observer.borrow_mut().response(&mut head, None);
+                        return upgrade(head, server, sink).await;
+                    }
+                    Err(why) => return Err(no_answer(&why, pending.request(), sink)),
+                },
+                why = sink.closed() => {
+                    pending.abort(&why);
+                    return Err(Broke::Gone(why));
                 }
-                Ok(Reply::Final(mut head, body)) => {
-                    observer.borrow_mut().response(&mut head);
-                    return finish(head, body, uploading.then_some(upload), sink, observer).await;
+                limit = self.patience.over(), if self.patience.is_limited() => {
+                    let ((refusal, how), request) = (overdue(limit), pending.request());
+                    pending.abort(&Broken::Reset(Reason::CANCEL));
+                    return Err(Broke::Unanswered { refusal, how, sink, request });
                 }
-                Ok(Reply::Upgraded(mut head, server)) => {
-                    observer.borrow_mut().response(&mut head);
-                    return upgrade(head, server, sink).await;
-                }
-                Err(why) => return Err(no_answer(&why, sink)),
-            },
-            why = sink.closed() => {
-                pending.abort(&why);
-                return Err(Broke::Gone(why));
             }
         }
     }
-}
 
-/// Passes the final answer on; what is left of the request's body flows meanwhile and is given up when the answer is complete.
-async fn finish<O: Observe>(
-    head: Response<()>,
-    mut body: Source,
-    mut upload: Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
-    sink: Sink,
-    observer: &RefCell<&mut O>,
-) -> Result<Done, Broke> {
-    let status = head.status();
-    let grpc = sink.version() == Version::H2 && is_grpc(head.headers());
-    let early = grpc_status(head.headers());
-    let outgoing = match sink.queue(head, body.is_end()) {
-        Ok(outgoing) => outgoing,
-        Err(why) => {
-            body.abort(&why);
-            return Err(Broke::Gone(why));
+    /// The final head has come: it goes on to the client, unless the observer wants another answer in its place.
+    async fn judged(
+        &self,
+        mut head: Response<()>,
+        mut body: Source,
+        request: Option<Request<()>>,
+        mut upload: Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
+        mut sink: Sink,
+    ) -> Result<Done, Broke> {
+        let mut grpc = grpc_status(head.headers());
+        if grpc.is_none() && !body.is_end() && is_grpc(head.headers()) && self.observer.borrow().wants_status() {
+            let first = tokio::select! {
+                biased;
+                first = self.first(&mut body, &mut upload) => first,
+                why = sink.closed() => Err(Side::Client(why)),
+            };
+            match first {
+                Ok(None) => body = Source::Empty,
+                Ok(Some(frame)) => {
+                    if let Frame::Trailers(trailers) = &frame {
+                        grpc = grpc_status(trailers);
+                        body = Source::Empty;
+                    }
+                    body = Replay::before([frame], body);
+                }
+                Err(Side::Client(why)) => {
+                    body.abort(&why);
+                    return Err(Broke::Gone(why));
+                }
+                Err(Side::Server(refusal)) => return Err(Broke::Unanswered { refusal, how: How::Plainly, sink, request }),
+                Err(Side::Late(limit)) => {
+                    let (refusal, how) = overdue(limit);
+                    return Err(Broke::Unanswered { refusal, how, sink, request });
+                }
+            }
         }
-    };
-    let ended = {
-        let mut download = pin!(download(&mut body, outgoing, grpc, observer));
+        let whole = self.tape.borrow().is_whole() && (self.copied || request.is_some());
+        if self.observer.borrow_mut().judge(&head, grpc, whole) == Verdict::Replace {
+            body.abort(&Broken::Reset(Reason::CANCEL));
+            return Err(Broke::Replaced { sink, request });
+        }
+        // Nothing is sent again from here on.
+        self.tape.borrow_mut().lose();
+        self.patience.answered();
+        self.observer.borrow_mut().response(&mut head, grpc);
+        self.finish(head, body, upload, sink).await
+    }
+
+    /// The first piece of an answer's body; the request's body flows meanwhile.
+    async fn first(
+        &self,
+        body: &mut Source,
+        upload: &mut Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
+    ) -> Result<Option<Frame>, Side> {
         loop {
             tokio::select! {
                 biased;
                 sent = async { upload.as_mut().expect("asked for below").await }, if upload.is_some() => match sent {
-                    Ok(()) => upload = None,
-                    Err(why) => break Err(Side::Client(why)),
+                    Ok(()) => *upload = None,
+                    Err(why) => return Err(Side::Client(why)),
                 },
-                ended = &mut download => break ended,
+                frame = body.frame() => return frame.map_err(|why| Side::Server(server_broke(&why))),
+                limit = self.patience.over(), if self.patience.is_limited() => return Err(Side::Late(limit)),
             }
         }
-    };
-    match ended {
-        Ok(late) => Ok(Done { status, grpc_status: late.or(early), carried: None }),
-        Err(Side::Server(refusal)) => Err(Broke::Off(refusal)),
-        Err(Side::Client(why)) => {
-            body.abort(&why);
-            Err(Broke::Gone(why))
+    }
+
+    /// Passes the final answer on; what is left of the request's body flows meanwhile and is given up when the answer is complete.
+    async fn finish(
+        &self,
+        head: Response<()>,
+        mut body: Source,
+        mut upload: Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
+        sink: Sink,
+    ) -> Result<Done, Broke> {
+        let status = head.status();
+        let grpc = sink.version() == Version::H2 && is_grpc(head.headers());
+        let early = grpc_status(head.headers());
+        let outgoing = match sink.queue(head, body.is_end()) {
+            Ok(outgoing) => outgoing,
+            Err(why) => {
+                body.abort(&why);
+                return Err(Broke::Gone(why));
+            }
+        };
+        let ended = {
+            let mut download = pin!(download(&mut body, outgoing, grpc, self.observer, self.patience));
+            loop {
+                tokio::select! {
+                    biased;
+                    sent = async { upload.as_mut().expect("asked for below").await }, if upload.is_some() => match sent {
+                        Ok(()) => upload = None,
+                        Err(why) => break Err(Side::Client(why)),
+                    },
+                    ended = &mut download => break ended,
+                }
+            }
+        };
+        match ended {
+            Ok(late) => Ok(Done { status, grpc_status: late.or(early), carried: None }),
+            Err(Side::Server(refusal)) => Err(Broke::Off(refusal)),
+            Err(Side::Late(limit)) => {
+                body.abort(&Broken::Reset(Reason::CANCEL));
+                Err(Broke::Off(overdue(limit).0))
+            }
+            Err(Side::Client(why)) => {
+                body.abort(&why);
+                Err(Broke::Gone(why))
+            }
         }
     }
 }
@@ -195,7 +348,7 @@ async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Done, Bro
     let status = head.status();
     if sink.version() == Version::H2 {
         let why = Broken::Malformed { status: 502, why: "the server upgraded a connection to a client of HTTP/2" };
-        return Err(Broke::Unanswered(server_broke(&why), sink));
+        return Err(Broke::Unanswered { refusal: server_broke(&why), how: How::Plainly, sink, request: None });
     }
     let client = sink.upgrade(head).await.map_err(Broke::Gone)?;
     let carried = relay::run(client, server).await;
@@ -205,6 +358,7 @@ async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Done, Bro
 enum Side {
     Client(Broken),
     Server(Refusal),
+    Late(Limit),
 }
 
 /// Sends the request's body. Fails when the client breaks it off; an upstream that wants no more of it is no failure: its answer says why.
@@ -212,7 +366,8 @@ async fn upload<O: Observe>(
     source: &mut Source,
     mut outgoing: Outgoing,
     observer: &RefCell<&mut O>,
-    consumed: &Cell<bool>,
+    tape: &RefCell<Tape>,
+    patience: &Patience,
 ) -> Result<(), Broken> {
     loop {
         let frame = tokio::select! {
@@ -220,7 +375,11 @@ async fn upload<O: Observe>(
             frame = source.frame() => frame,
             _ = outgoing.closed() => return Ok(()),
         };
-        consumed.set(true);
+        match &frame {
+            Ok(Some(frame)) => tape.borrow_mut().record(frame),
+            Ok(None) => {}
+            Err(_) => tape.borrow_mut().lose(),
+        }
         let taken = match frame {
             Ok(Some(Frame::Data(data))) => {
                 let bytes = data.len();
@@ -231,11 +390,15 @@ async fn upload<O: Observe>(
                     outgoing.data(data).await.map(|()| Some(outgoing))
                 };
                 if taken.is_ok() {
+                    patience.moved();
                     observer.borrow_mut().request_data(bytes);
                 }
                 taken
             }
-            Ok(Some(Frame::Trailers(trailers))) => outgoing.trailers(trailers).await.map(|()| None),
+            Ok(Some(Frame::Trailers(mut trailers))) => {
+                headers::strip_trailers(&mut trailers);
+                outgoing.trailers(trailers).await.map(|()| None)
+            }
             Ok(None) => outgoing.finish().await.map(|()| None),
             Err(why) => {
                 outgoing.abort(&why);
@@ -245,6 +408,7 @@ async fn upload<O: Observe>(
         match taken {
             Ok(Some(open)) => outgoing = open,
             Ok(None) => {
+                patience.sent();
                 observer.borrow_mut().request_end();
                 return Ok(());
             }
@@ -259,6 +423,7 @@ async fn download<O: Observe>(
     mut outgoing: Outgoing,
     grpc: bool,
     observer: &RefCell<&mut O>,
+    patience: &Patience,
 ) -> Result<Option<u32>, Side> {
     loop {
         // The head leaves together with the first piece, unless that is not there yet.
@@ -272,16 +437,36 @@ async fn download<O: Observe>(
             biased;
             frame = source.frame() => frame,
             why = gone => return Err(Side::Client(why)),
+            limit = patience.over(), if patience.is_limited() => {
+                if grpc {
+                    drop(outgoing.trailers(grpc_trailers(&overdue(limit).0)).await);
+                } else {
+                    outgoing.abort(&Broken::Reset(Reason::CANCEL));
+                }
+                return Err(Side::Late(limit));
+            }
         };
+        patience.moved();
         match frame {
             Ok(Some(Frame::Data(data))) => {
                 observer.borrow_mut().response_data(data.len());
-                if source.is_end() {
-                    return outgoing.last(data).await.map(|()| None).map_err(Side::Client);
+                let last = source.is_end();
+                let sending = async {
+                    if last { outgoing.last(data).await.map(|()| None) } else { outgoing.data(data).await.map(|()| Some(outgoing)) }
+                };
+                let sent = tokio::select! {
+                    biased;
+                    sent = sending => sent.map_err(Side::Client)?,
+                    // The client does not take it; what is dropped here is broken off.
+                    limit = patience.over(), if patience.is_limited() => return Err(Side::Late(limit)),
+                };
+                match sent {
+                    Some(open) => outgoing = open,
+                    None => return Ok(None),
                 }
-                outgoing.data(data).await.map_err(Side::Client)?;
             }
-            Ok(Some(Frame::Trailers(trailers))) => {
+            Ok(Some(Frame::Trailers(mut trailers))) => {
+                headers::strip_trailers(&mut trailers);
                 let status = grpc_status(&trailers);
                 return outgoing.trailers(trailers).await.map(|()| status).map_err(Side::Client);
             }
@@ -299,19 +484,37 @@ async fn download<O: Observe>(
     }
 }
 
-fn no_answer(why: &Broken, sink: Sink) -> Broke {
+/// The client spoilt its own request, or went away.
+fn spoilt(why: Broken, pending: Pending, sink: Sink) -> Broke {
+    if let Broken::Malformed { .. } = why {
+        pending.abort(&Broken::Reset(Reason::CANCEL));
+        return Broke::Unanswered { refusal: bad_request(&why), how: How::Plainly, sink, request: None };
+    }
+    Broke::Gone(why)
+}
+
+fn no_answer(why: &Broken, request: Option<Request<()>>, sink: Sink) -> Broke {
     match (why, sink.version()) {
         // The server's own word, in the client's own protocol.
         (Broken::Reset(_), Version::H2) => {
             sink.abort(why);
             Broke::Off(server_broke(why))
         }
-        _ => Broke::Unanswered(server_broke(why), sink),
+        (Broken::Stale { sent }, _) => Broke::Unanswered { refusal: server_broke(why), how: How::Stale { sent: *sent }, sink, request },
+        _ => Broke::Unanswered { refusal: server_broke(why), how: How::Plainly, sink, request },
     }
 }
 
+fn overdue(limit: Limit) -> (Refusal, How) {
+    let how = match limit {
+        Limit::Attempt | Limit::Response => How::Overdue,
+        Limit::Request | Limit::Idle => How::Plainly,
+    };
+    (Refusal::new(Stage::Exchange, Blame::Server, Retry::Unsafe, Cause::Timeout, limit.reason()), how)
+}
+
 fn server_broke(why: &Broken) -> Refusal {
-    let retry = if matches!(why, Broken::Refused) { Retry::Safe } else { Retry::Unsafe };
+    let retry = if matches!(why, Broken::Refused | Broken::Stale { sent: false }) { Retry::Safe } else { Retry::Unsafe };
     Refusal::new(Stage::Exchange, Blame::Server, retry, Cause::ServerBroke, format!("server: {why}"))
 }
 

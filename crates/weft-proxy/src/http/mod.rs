@@ -9,7 +9,9 @@ pub(crate) mod exchange;
 pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod orig_proto;
+mod patience;
 pub(crate) mod refuse;
+pub(crate) mod replay;
 pub(crate) mod serve;
 #[cfg(test)]
 mod tests;
@@ -34,7 +36,7 @@ pub(crate) enum Version {
 }
 
 /// One piece of a body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Frame {
     /// Never empty.
     Data(Bytes),
@@ -48,6 +50,8 @@ pub(crate) enum Source {
     Empty,
     H1(h1::Source),
     H2(h2::Source),
+    /// One whose beginning was read before.
+    Replay(Box<replay::Replay>),
 }
 
 impl Source {
@@ -58,6 +62,7 @@ impl Source {
             Source::Empty => Ok(None),
             Source::H1(source) => source.frame().await,
             Source::H2(source) => source.frame().await,
+            Source::Replay(source) => Box::pin(source.frame()).await,
         }
     }
 
@@ -67,6 +72,7 @@ impl Source {
             Source::Empty => true,
             Source::H1(source) => source.is_end(),
             Source::H2(source) => source.is_end(),
+            Source::Replay(source) => source.is_end(),
         }
     }
 
@@ -75,6 +81,7 @@ impl Source {
         match self {
             Source::Empty | Source::H1(_) => {}
             Source::H2(source) => source.abort(why.code()),
+            Source::Replay(source) => source.abort(why),
         }
     }
 }
@@ -251,6 +258,14 @@ impl Pending {
         }
     }
 
+    /// The head of the request, as far as it is still there: HTTP/2 gives it away when it is sent.
+    pub(crate) fn request(&mut self) -> Option<Request<()>> {
+        match self {
+            Pending::H1(pending) => pending.request(),
+            Pending::H2(_) => None,
+        }
+    }
+
     /// Cancels the request with the code of `why`.
     pub(crate) fn abort(self, why: &Broken) {
         match self {
@@ -285,6 +300,8 @@ pub(crate) enum Broken {
     Refused,
     /// The connection ended, or is closing, before the message was complete.
     Closed,
+    /// A connection that had carried a request before ended without a byte of an answer to this one. `sent`: bytes of it had left.
+    Stale { sent: bool },
     /// The connection has more requests waiting for the peer's limit than it may hold. Nothing was sent.
     Full,
     /// The peer does not speak the protocol; the status is the answer to a request that is malformed in this way.
@@ -299,7 +316,7 @@ impl Broken {
         match self {
             Broken::Reset(code) => *code,
             Broken::Refused | Broken::Full => Reason::REFUSED_STREAM,
-            Broken::Closed | Broken::Io(_) => Reason::CANCEL,
+            Broken::Closed | Broken::Stale { .. } | Broken::Io(_) => Reason::CANCEL,
             Broken::Malformed { .. } => Reason::PROTOCOL_ERROR,
         }
     }
@@ -317,6 +334,7 @@ impl fmt::Display for Broken {
             Broken::Reset(code) => write!(f, "stream reset ({})", code.description()),
             Broken::Refused => f.write_str("request refused before it was acted on"),
             Broken::Closed => f.write_str("connection closed before the message was complete"),
+            Broken::Stale { .. } => f.write_str("kept connection closed before it answered"),
             Broken::Full => f.write_str("too many requests wait for the connection"),
             Broken::Malformed { why, .. } => f.write_str(why),
             Broken::Io(kind) => write!(f, "connection failed: {kind}"),

@@ -3,12 +3,10 @@
 //! The header `l5d-orig-proto` says what the message was; the receiving proxy restores it before an application sees it. Upgrades and
 //! CONNECT cannot be carried and travel as HTTP/1. Pure rewriting of heads; nothing is sent from here.
 
-use http::header::{HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
-
-/// The header that names the carried version.
-pub(crate) const HEADER: HeaderName = HeaderName::from_static("l5d-orig-proto");
+pub(crate) use weft_core::headers::ORIG_PROTO as HEADER;
 
 /// Why a request head cannot be carried or restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +15,15 @@ pub(crate) struct Unfit(pub(crate) &'static str);
 /// Whether the request may travel as HTTP/2. The `upgrade` header is there only in a request that may be upgraded.
 pub(crate) fn can_carry(request: &Request<()>) -> bool {
     is_http1(request.version()) && request.method() != Method::CONNECT && !request.headers().contains_key(UPGRADE)
+}
+
+/// Whether somebody who is no proxy uses the mark to have two hosts in one request: only a carried request may have a `host` beside
+/// another authority, for its own proxy sees to it which one counts.
+pub(crate) fn hides_a_host(request: &Request<()>) -> bool {
+    let headers = request.headers();
+    headers.contains_key(HEADER)
+        && request.version() == Version::HTTP_2
+        && headers.get(HOST).is_some_and(|host| request.uri().authority().is_none_or(|named| named.as_str().as_bytes() != host.as_bytes()))
 }
 
 /// Client's side, on the way out: an HTTP/1 request becomes an HTTP/2 one that remembers. Returns the version that the response gets back.
@@ -140,6 +147,18 @@ mod tests {
         let mut plain = Request::builder().version(Version::HTTP_2).uri("http://api/").body(()).expect("request");
         assert_eq!(restore(&mut plain), Ok(None));
         assert_eq!(plain.version(), Version::HTTP_2);
+    }
+
+    /// Requirement: the mark does not let a client that is no proxy have two hosts in one request.
+    #[test]
+    fn a_forged_mark_hides_no_host() {
+        let two = |mark: bool, host: &str| {
+            let builder = Request::builder().version(Version::HTTP_2).uri("http://api/").header(HOST, host);
+            let builder = if mark { builder.header(HEADER, "HTTP/1.1; absolute-form") } else { builder };
+            builder.body(()).expect("request")
+        };
+        assert!(hides_a_host(&two(true, "other")));
+        assert!(!hides_a_host(&two(true, "api")) && !hides_a_host(&two(false, "api")));
     }
 
     /// Requirement: upgrades and CONNECT travel as HTTP/1; HTTP/2 is not carried again.

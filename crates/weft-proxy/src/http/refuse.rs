@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use weft_core::headers::{NOT_DELIVERED, PROXY_CONNECTION, PROXY_ERROR, Party};
 use weft_core::outcome::Refusal;
 
 /// What a refusal has to know of the request, taken before the head goes on.
@@ -28,9 +29,10 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     kind.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
-/// The head of the answer; no body follows it. `informational` allows headers that tell about this proxy: to the local application
-/// always, to clients outside the mesh never.
-pub(crate) fn response(refusal: &Refusal, asked: Asked, informational: bool) -> Response<()> {
+/// The head of the answer; no body follows it. What tells about this proxy goes to the local application and to other proxies, never to
+/// strangers; whether the request was delivered is between proxies.
+pub(crate) fn response(refusal: &Refusal, asked: Asked, reader: Party) -> Response<()> {
+    let informational = reader != Party::Stranger;
     let mut response = Response::new(());
     let http1 = matches!(asked.version, Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_09);
     *response.version_mut() = asked.version;
@@ -46,6 +48,9 @@ pub(crate) fn response(refusal: &Refusal, asked: Asked, informational: bool) -> 
     }
     if informational {
         headers.insert(PROXY_ERROR, plain(&refusal.reason));
+    }
+    if reader == Party::Peer && refusal.not_delivered() {
+        headers.insert(NOT_DELIVERED, HeaderValue::from_static(refusal.cause.label()));
     }
     if refusal.cause.closes() {
         if informational {
@@ -88,8 +93,6 @@ fn plain(reason: &str) -> HeaderValue {
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const PROXY_ERROR: HeaderName = HeaderName::from_static("l5d-proxy-error");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("l5d-proxy-connection");
 
 #[cfg(test)]
 mod tests {
@@ -106,18 +109,18 @@ mod tests {
     #[test]
     fn each_client_is_answered_in_its_own_terms() {
         let http1 = Asked { version: Version::HTTP_11, grpc: false };
-        let said = response(&refusal(Cause::FailFast, "no endpoint is ready"), http1, true);
+        let said = response(&refusal(Cause::FailFast, "no endpoint is ready"), http1, Party::Application);
         assert_eq!((said.status().as_u16(), said.version()), (504, Version::HTTP_11));
         let field = |name: &str| said.headers()[name].to_str().expect("text");
         assert_eq!([field("content-length"), field("l5d-proxy-error")], ["0", "no endpoint is ready"]);
         assert_eq!([field("l5d-proxy-connection"), field("connection")], ["close", "close"]);
 
-        let denied = response(&refusal(Cause::Unauthorized, "no"), http1, false);
+        let denied = response(&refusal(Cause::Unauthorized, "no"), http1, Party::Stranger);
         assert_eq!(denied.status(), 403);
         assert_eq!(denied.headers().len(), 1, "only content-length: {denied:?}");
 
         let grpc = Asked { version: Version::HTTP_2, grpc: true };
-        let said = response(&refusal(Cause::LoadShed, "100% full\nbusy é"), grpc, true);
+        let said = response(&refusal(Cause::LoadShed, "100% full\nbusy é"), grpc, Party::Application);
         assert_eq!(said.status(), 200);
         assert_eq!(
             (&said.headers()["grpc-status"], &said.headers()["content-type"]),
@@ -126,6 +129,23 @@ mod tests {
         assert_eq!(said.headers()["grpc-message"], "100%25 full%0Abusy %C3%A9");
         assert_eq!(said.headers()["l5d-proxy-error"], "100% full?busy ?");
         assert!(!said.headers().contains_key(CONNECTION), "HTTP/2 has no such header");
+    }
+
+    /// Requirement: another proxy, and nobody else, is told that the connect to the application failed, in HTTP and in gRPC.
+    #[test]
+    fn only_a_peer_is_told_that_nothing_was_delivered() {
+        let failed = Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::ConnectFailed, "connection refused");
+        for asked in [Asked { version: Version::HTTP_11, grpc: false }, Asked { version: Version::HTTP_2, grpc: true }] {
+            for (reader, told, informed) in [(Party::Peer, true, true), (Party::Application, false, true), (Party::Stranger, false, false)]
+            {
+                let said = response(&failed, asked, reader);
+                assert_eq!(said.headers().contains_key(NOT_DELIVERED), told, "{reader:?}");
+                assert_eq!(said.headers().contains_key(PROXY_ERROR), informed, "{reader:?}");
+                assert_eq!(said.headers().contains_key(PROXY_CONNECTION), informed, "{reader:?}");
+            }
+            let denied = response(&refusal(Cause::Unauthorized, "no"), asked, Party::Peer);
+            assert!(!denied.headers().contains_key(NOT_DELIVERED), "a denial is the same everywhere");
+        }
     }
 
     /// Requirement: gRPC is HTTP/2 with a content type of that name or one derived from it; grpc-web is not.

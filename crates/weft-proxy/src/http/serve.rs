@@ -7,6 +7,7 @@ use std::pin::pin;
 
 use tokio::sync::watch;
 use weft_core::http1::Limits;
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 
 use super::h2::Tuning;
 use super::{Broken, Sink, Source, Version, h1, h2};
@@ -19,17 +20,17 @@ pub(crate) async fn run<F>(
     tuning: Tuning,
     stopping: watch::Receiver<bool>,
     handle: impl Fn(http::Request<()>, Source, Sink) -> F,
-) -> Result<(), Broken>
+) -> Result<(), Refusal>
 where
     F: Future<Output = ()> + 'static,
 {
     match version {
         Version::H1 => http1(io, stopping, handle).await,
-        Version::H2 => h2::server::serve(io, tuning, stopping, handle).await,
+        Version::H2 => h2::server::serve(io, tuning, stopping, handle).await.map_err(|why| broken(&why)),
     }
 }
 
-async fn http1<F>(io: Io, stopping: watch::Receiver<bool>, handle: impl Fn(http::Request<()>, Source, Sink) -> F) -> Result<(), Broken>
+async fn http1<F>(io: Io, stopping: watch::Receiver<bool>, handle: impl Fn(http::Request<()>, Source, Sink) -> F) -> Result<(), Refusal>
 where
     F: Future<Output = ()>,
 {
@@ -62,10 +63,10 @@ where
             Ok(None) => return Ok(()),
             // The client has its answer already.
             Err(h1::server::Ended::Rejected(rejected)) => {
-                tracing::info!(status = rejected.status.as_u16(), reason = rejected.reason, "request refused: not valid HTTP/1");
-                return Ok(());
+                let cause = Cause::BadRequest(rejected.status.as_u16());
+                return Err(Refusal::new(Stage::Exchange, Blame::Client, Retry::Safe, cause, rejected.reason));
             }
-            Err(h1::server::Ended::Broken(broken)) => return Err(broken),
+            Err(h1::server::Ended::Broken(why)) => return Err(broken(&why)),
         };
         let mut handling = pin!(handle(request, Source::H1(source), Sink::H1(sink)));
         tokio::select! {
@@ -80,4 +81,13 @@ where
             }
         }
     }
+}
+
+/// The client's connection failed.
+fn broken(why: &Broken) -> Refusal {
+    let cause = match why {
+        Broken::Malformed { status, .. } if *status < 500 => Cause::BadRequest(*status),
+        _ => Cause::ClientGone,
+    };
+    Refusal::new(Stage::Exchange, Blame::Client, Retry::Unsafe, cause, why.to_string())
 }

@@ -1,5 +1,6 @@
 //! Conversations over loopback sockets: a client, a proxy that only runs the exchange, and an application.
 
+mod again;
 mod bodies;
 mod ends;
 mod versions;
@@ -12,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
+use weft_core::headers::Party;
 
 use super::exchange::{self, Done, Failed, Observe};
 use super::h2::client::{self, Connection};
@@ -69,10 +71,11 @@ async fn proxy(upstream: Connection, ended: tokio::sync::mpsc::UnboundedSender<R
 
 async fn pass(request: Request<()>, source: Source, sink: Sink, upstream: Upstream, asked: Asked) -> Result<Done, String> {
     match exchange::run(request, source, sink, upstream, &mut Blind).await {
-        Ok(done) => Ok(done),
+        Ok(exchange::Ended::Done(done)) => Ok(done),
+        Ok(exchange::Ended::Replaced(_)) => Err("replaced".into()),
         Err(Failed::Unanswered(unanswered)) => {
             let refusal = unanswered.refusal;
-            let _ = unanswered.sink.respond(refuse::response(&refusal, asked, true), true).await;
+            let _ = unanswered.sink.respond(refuse::response(&refusal, asked, Party::Application), true).await;
             let whole = unanswered.request.is_some() && !unanswered.consumed;
             Err(format!("refused {:?} {refusal}{}", refusal.retry, if whole { ", request whole" } else { "" }))
         }

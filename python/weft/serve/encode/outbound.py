@@ -53,6 +53,7 @@ def _http_rule(rule: OutboundRule) -> pb.HttpRoute.Rule:
         matches=[wire.http_match(each) for each in rule.matches if isinstance(each, HttpMatch)],
         filters=_http_filters(rule.filters, rule.failure),
         backends=_http_backends(rule),
+        allow_l5d_request_headers=rule.allow_request_headers,
     )
     if rule.request_timeout is not None:
         result.requestTimeout.CopyFrom(wire.duration(rule.request_timeout))  # what proxies before 2.366 read
@@ -105,6 +106,7 @@ def _grpc_rule(rule: OutboundRule) -> pb.GrpcRoute.Rule:
         matches=[wire.grpc_match(each) for each in rule.matches if isinstance(each, GrpcMatch)],
         filters=_grpc_filters(rule.filters, rule.failure),
         backends=_grpc_backends(rule),
+        allow_l5d_request_headers=rule.allow_request_headers,
     )
     if rule.request_timeout is not None:
         result.requestTimeout.CopyFrom(wire.duration(rule.request_timeout))

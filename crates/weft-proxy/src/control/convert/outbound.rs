@@ -7,6 +7,7 @@ use weft_core::model::{
     Backend, BackendKind, Distribution, Filter, HostMatch, Labels, Meta, OpaqueVerdict, OutboundHttp, OutboundOpaque, OutboundPolicy,
     OutboundProtocol, OutboundRoute, OutboundRule, OutboundTls, PeakEwma, Queue, Ratio, RouteKind, Timeouts, TlsRoute,
 };
+use weft_core::retry;
 
 use super::destination::endpoint;
 use super::shared::{
@@ -53,7 +54,14 @@ pub(crate) fn invalid_outbound(why: &Invalid) -> OutboundPolicy {
     let meta = Meta::default_named("invalid");
     let message: Arc<str> = format!("invalid policy: {why}").into();
     let fail = Filter::FailHttp { status: 500, message: message.clone(), ratio: Ratio::ALWAYS };
-    let rule = OutboundRule { matches: Vec::new(), filters: vec![fail], backends: Distribution::Empty, timeouts: Timeouts::default() };
+    let rule = OutboundRule {
+        matches: Vec::new(),
+        filters: vec![fail],
+        backends: Distribution::Empty,
+        timeouts: Timeouts::default(),
+        retry: None,
+        overridable: false,
+    };
     let route = OutboundRoute { meta: meta.clone(), hosts: Vec::new(), rules: vec![rule] };
     let http = Arc::new(OutboundHttp { parent: meta.clone(), kind: RouteKind::Http, routes: vec![route] });
     let opaque = OutboundOpaque {
@@ -76,6 +84,8 @@ fn http(parent: &Meta, routes: &[wire::HttpRoute]) -> Result<Arc<OutboundHttp>, 
                 filters: each(&rule.filters, http_filter)?,
                 backends: http_backends(rule.backends.as_ref())?,
                 timeouts: timeouts(rule.timeouts.as_ref(), rule.request_timeout.as_ref()),
+                retry: rule.retry.as_ref().map(http_retry),
+                overridable: rule.allow_l5d_request_headers,
             })
         })?;
         http_route(route.metadata.as_ref(), &route.hosts, rules)
@@ -91,6 +101,8 @@ fn grpc(parent: &Meta, routes: &[wire::GrpcRoute]) -> Result<Arc<OutboundHttp>, 
                 filters: each(&rule.filters, grpc_filter)?,
                 backends: grpc_backends(rule.backends.as_ref())?,
                 timeouts: timeouts(rule.timeouts.as_ref(), rule.request_timeout.as_ref()),
+                retry: rule.retry.as_ref().map(grpc_retry),
+                overridable: rule.allow_l5d_request_headers,
             })
         })?;
         http_route(route.metadata.as_ref(), &route.hosts, rules)
@@ -149,6 +161,38 @@ fn timeouts(found: Option<&shared_route::Timeouts>, request: Option<&prost_types
         // The older field, for control planes that know no other.
         None => Timeouts { request: duration(request), ..Timeouts::default() },
     }
+}
+
+fn http_retry(found: &wire::http_route::Retry) -> retry::Policy {
+    let mut policy = retries(found.max_retries, found.max_request_bytes, found.timeout.as_ref(), found.backoff.as_ref());
+    for range in found.conditions.iter().flat_map(|conditions| &conditions.status_ranges) {
+        policy.statuses.insert(range.start, range.end);
+    }
+    policy
+}
+
+fn grpc_retry(found: &wire::grpc_route::Retry) -> retry::Policy {
+    let mut policy = retries(found.max_retries, found.max_request_bytes, found.timeout.as_ref(), found.backoff.as_ref());
+    if let Some(on) = &found.conditions {
+        let codes = [(on.cancelled, 1), (on.deadine_exceeded, 4), (on.resource_exhausted, 8), (on.internal, 13), (on.unavailable, 14)];
+        codes.iter().filter(|(wanted, _)| *wanted).for_each(|(_, code)| policy.grpc.insert(*code));
+    }
+    policy
+}
+
+fn retries(
+    limit: u32,
+    max_body: u32,
+    timeout: Option<&prost_types::Duration>,
+    backoff: Option<&wire::ExponentialBackoff>,
+) -> retry::Policy {
+    let default = retry::Policy::NONE;
+    let backoff = backoff.map_or(default.backoff, |found| {
+        let min = duration(found.min_backoff.as_ref()).unwrap_or(default.backoff.min);
+        let max = duration(found.max_backoff.as_ref()).unwrap_or(default.backoff.max).max(min);
+        retry::Backoff { min, max, jitter: found.jitter_ratio }
+    });
+    retry::Policy { limit, max_body: max_body as usize, timeout: duration(timeout), backoff, ..default }
 }
 
 // --- filters -----------------------------------------------------------------------------------------------------------------------

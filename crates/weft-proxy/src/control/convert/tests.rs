@@ -230,6 +230,48 @@ fn grpc_routes_are_read() {
     assert_eq!(rule.timeouts.request, Some(Duration::from_secs(9)));
 }
 
+/// Requirement: retries keep their conditions, limit, time and pauses; what a message leaves out is Linkerd's default, and without retries
+/// there are none.
+#[test]
+fn retries_are_read() {
+    use http_route::retry::{Conditions, conditions::StatusRange};
+    let backoff =
+        wire_out::ExponentialBackoff { min_backoff: seconds(1), max_backoff: seconds(2), jitter_ratio: 0.5, ..Default::default() };
+    let retry = http_route::Retry {
+        max_retries: 3,
+        max_request_bytes: 1000,
+        conditions: Some(Conditions { status_ranges: vec![StatusRange { start: 500, end: 599 }, StatusRange { start: 429, end: 429 }] }),
+        timeout: seconds(4),
+        backoff: Some(backoff),
+    };
+    let read = converted(http_route::Rule { retry: Some(retry), allow_l5d_request_headers: true, ..rule() }).unwrap();
+    assert!(read.overridable);
+    let policy = read.retry.unwrap();
+    assert_eq!((policy.limit, policy.max_body, policy.timeout), (3, 1000, Some(Duration::from_secs(4))));
+    assert_eq!([499, 500, 599, 429, 428].map(|status| policy.statuses.contains(status)), [false, true, true, true, false]);
+    assert_eq!((policy.backoff.min, policy.backoff.max, policy.backoff.jitter), (Duration::from_secs(1), Duration::from_secs(2), 0.5));
+
+    let bare = converted(http_route::Rule { retry: Some(http_route::Retry::default()), ..rule() }).unwrap();
+    let policy = bare.retry.unwrap();
+    assert!(policy.statuses.is_empty() && policy.grpc.is_empty());
+    assert_eq!((policy.backoff.min, policy.backoff.max), (Duration::from_millis(25), Duration::from_millis(250)));
+    assert!(converted(rule()).unwrap().retry.is_none() && !converted(rule()).unwrap().overridable);
+
+    let on = wire_out::grpc_route::retry::Conditions { deadine_exceeded: true, unavailable: true, ..Default::default() };
+    let retry = wire_out::grpc_route::Retry { max_retries: 1, conditions: Some(on), ..Default::default() };
+    let backends =
+        Some(wire_out::grpc_route::Distribution { kind: Some(wire_out::grpc_route::distribution::Kind::Empty(Default::default())) });
+    let route = wire_out::GrpcRoute {
+        metadata: named("r"),
+        rules: vec![wire_out::grpc_route::Rule { retry: Some(retry), backends, ..Default::default() }],
+        ..Default::default()
+    };
+    let policy = protocol(proxy_protocol::Kind::Grpc(proxy_protocol::Grpc { routes: vec![route], failure_accrual: None }));
+    let OutboundProtocol::Grpc(grpc) = outbound(&policy).unwrap().protocol else { panic!("not gRPC") };
+    let retry = grpc.routes[0].rules[0].retry.unwrap();
+    assert_eq!((0..=16).filter(|code| retry.grpc.contains(*code)).collect::<Vec<_>>(), [4, 14]);
+}
+
 /// Requirement: backends keep weight, path, load and queue; those without weight are left out; timeouts of nothing are none.
 #[test]
 fn backends_are_read() {

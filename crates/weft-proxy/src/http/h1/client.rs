@@ -25,6 +25,11 @@ pub(crate) struct Pending {
     conn: Shared,
     method: Method,
     upgrade: bool,
+    /// The head as it was sent: it may have to be sent again.
+    request: Option<Box<Request<()>>>,
+    /// The connection has carried a request before, and not a byte of an answer to this one has come: its server may have closed it,
+    /// idle, as this was sent.
+    kept: bool,
 }
 
 impl Connection {
@@ -56,15 +61,18 @@ impl Connection {
         }
         let method = head.method().clone();
         let upgrade = head.headers().contains_key(UPGRADE);
-        {
+        let head = on_the_wire(head, upgrade);
+        let kept = {
             let mut conn = self.conn.borrow_mut();
             conn.turn += 1;
+            conn.wrote = false;
             conn.begin_body(BodyFraming::UntilClose);
-            let head = on_the_wire(head, upgrade);
             encode_request(&head, framing, conn.head_space());
-        }
+            conn.turn > 1
+        };
         let outgoing = Outgoing::new(self.conn.clone(), framing, end);
-        let pending = Pending { conn: self.conn.clone(), upgrade: upgrade || method == Method::CONNECT, method };
+        let upgrade = upgrade || method == Method::CONNECT;
+        let pending = Pending { conn: self.conn.clone(), upgrade, method, request: Some(Box::new(head)), kept };
         if end {
             // A failure here is told by `Pending::next`, which alone knows whether the server answered all the same.
             let _ = flush(&self.conn).await;
@@ -79,7 +87,23 @@ impl Pending {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// The head of the request, once.
+    pub(crate) fn request(&mut self) -> Option<Request<()>> {
+        self.request.take().map(|request| *request)
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Broken>> {
+        let reply = std::task::ready!(self.poll_reply(cx));
+        let conn = self.conn.borrow();
+        let unanswered = self.kept && conn.read.is_empty();
+        self.kept = false;
+        Poll::Ready(match reply {
+            Err(Broken::Closed | Broken::Io(_)) if unanswered => Err(Broken::Stale { sent: conn.wrote }),
+            reply => reply,
+        })
+    }
+
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Broken>> {
         let mut conn = self.conn.borrow_mut();
         // The head may still wait for a body that is slow to come. A server that answered and closed early has made writing
         // fail: its answer is worth reading, so a failed write counts only when reading has nothing.

@@ -50,6 +50,8 @@ pub(super) struct Connection {
     out_body: Bytes,
     out_end: &'static [u8],
     unflushed: bool,
+    /// Bytes have left since this was last set to false.
+    pub(super) wrote: bool,
     read_size: usize,
     /// The status that a malformed body is answered with: 400 from a client, 502 from a server.
     fault: u16,
@@ -71,6 +73,7 @@ impl Connection {
             out_body: Bytes::new(),
             out_end: b"",
             unflushed: false,
+            wrote: false,
             read_size: READ_FIRST,
             fault,
         }))
@@ -263,6 +266,7 @@ impl Connection {
                 Ok(written) => written,
                 Err(error) => return Poll::Ready(Err(Broken::Io(error.kind()))),
             };
+            self.wrote = true;
             let head = written.min(self.out.len());
             self.out.advance(head);
             let body = (written - head).min(self.out_body.len());

@@ -55,7 +55,7 @@ fn a_refusal_leaves_an_http1_connection_usable() {
             let mut server = h1::server::Server::new(Io::new(far), Default::default(), h1::server::Timeouts::default());
             while let Ok(Some((request, _, sink))) = server.next().await {
                 let refusal = Refusal::new(Stage::Route, Blame::Client, Retry::Safe, Cause::NoRoute, "no route");
-                let head = refuse::response(&refusal, Asked::of(request.version(), request.headers()), false);
+                let head = refuse::response(&refusal, Asked::of(request.version(), request.headers()), Party::Stranger);
                 sink.respond(head, true).await.expect("sent");
             }
         });
