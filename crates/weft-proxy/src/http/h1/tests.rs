@@ -366,6 +366,8 @@ fn a_malformed_chunk_breaks_the_body() {
 fn rejections_are_answered() {
     run(async {
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(40_000));
+        let large = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}", "y".repeat(70_000));
+        let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}", "x: y\r\n".repeat(200));
         let table = [
             (
                 "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n",
@@ -373,6 +375,8 @@ fn rejections_are_answered() {
             ),
             ("GET / HTTP/1.1\r\n\r\n", 400),
             (long.as_str(), 414),
+            (large.as_str(), 431),
+            (many.as_str(), 431),
         ];
         for (text, status) in table {
             let (mut peer, mut server) = server().await;
