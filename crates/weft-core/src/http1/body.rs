@@ -153,12 +153,18 @@ fn chunk_size(buf: &mut BytesMut) -> Result<Option<u64>, Rejected> {
     }
     match &line[digits..] {
         [] => {}
-        [b';', extension @ ..] if extension.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) => {}
+        [b';', extension @ ..] if is_extension(extension) => {}
         _ => return Err(ODD_SIZE),
     }
     let size = line[..digits].iter().fold(0, |sum, &digit| (sum << 4) | u64::from((digit as char).to_digit(16).unwrap_or(0)));
     buf.advance(lf + 1);
     Ok(Some(size))
+}
+
+/// No control characters, and a name behind the last semicolon: one that names nothing is no extension, and some readers refuse it.
+fn is_extension(text: &[u8]) -> bool {
+    let named = text.trim_ascii_end().last().is_some_and(|last| *last != b';');
+    named && text.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
 /// Up to `left` bytes from the front, without copying.

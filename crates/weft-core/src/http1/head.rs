@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::Uri;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use httparse::Status;
 
@@ -21,8 +21,7 @@ pub struct Reason(pub Bytes);
 
 /// One request head, and how its body is framed. `None`: not complete yet, nothing was consumed.
 ///
-/// The head comes as it was sent: hop-by-hop fields and an absolute-form target are still in it. Only the target of OPTIONS that means a
-/// server as a whole is always the asterisk.
+/// The head comes as it was sent: hop-by-hop fields and an absolute-form target are still in it.
 pub fn parse_request(buf: &mut BytesMut, limits: &Limits) -> Result<Option<(Request<()>, BodyFraming)>, Rejected> {
     // RFC 9112 §2.2: one empty line before a request is ignored (old clients end a body with one).
     let skip = if buf.starts_with(b"\r\n") { 2 } else { 0 };
@@ -48,10 +47,9 @@ pub fn parse_request(buf: &mut BytesMut, limits: &Limits) -> Result<Option<(Requ
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::bad("malformed method"))?;
     let uri = parse_target(&method, bytes.slice_ref(target.as_bytes()))?;
-    let mut headers = collect(parsed.headers, &bytes)?;
+    let headers = collect(parsed.headers, &bytes)?;
     let version = version(minor);
     check_host(&method, version, &uri, &headers)?;
-    let uri = if method == Method::OPTIONS { without_authority(uri, &mut headers) } else { uri };
     let framing = request_framing(version, &headers)?;
     if method == Method::CONNECT && framing != BodyFraming::None {
         return Err(Rejected::bad("a body in connect"));
@@ -177,8 +175,8 @@ fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Rejected> {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(MALFORMED_TARGET) };
     match &raw[scheme.len() + 3 + authority.as_str().len()..] {
         _ if !is_host(authority.as_str().as_bytes()) => Err(MALFORMED_TARGET),
-        // The library would lose the difference to a root, which for OPTIONS has another meaning: RFC 9112 §3.2.4 wants an asterisk.
-        [] if *method == Method::OPTIONS => uri_asterisk(uri),
+        // The server as a whole, which the last proxy would have to write as an asterisk (RFC 9112 §3.2.4); servers read it as the root.
+        [] if *method == Method::OPTIONS => Err(MALFORMED_TARGET),
         [] | [b'/', ..] => Ok(uri),
         // A query without a path: some readers put a slash before it, some do not.
         _ => Err(MALFORMED_TARGET),
@@ -192,22 +190,6 @@ fn connect_target(target: Bytes) -> Result<Uri, Rejected> {
     }
     let uri = Uri::from_maybe_shared(target).map_err(|_| ODD)?;
     if uri.port_u16().is_some_and(|port| port > 0) { Ok(uri) } else { Err(ODD) }
-}
-
-/// The target of a server as a whole, which keeps its authority until Host is checked.
-fn uri_asterisk(uri: Uri) -> Result<Uri, Rejected> {
-    let mut parts = uri.into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_static("*"));
-    Uri::from_parts(parts).map_err(|_| MALFORMED_TARGET)
-}
-
-/// The authority of a target that means a server as a whole goes into Host, where it is already in all but very old requests.
-fn without_authority(uri: Uri, headers: &mut HeaderMap) -> Uri {
-    let Some(authority) = uri.authority().filter(|_| uri.path() == "*") else { return uri };
-    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-        headers.entry(HOST).or_insert(host);
-    }
-    Uri::from(PathAndQuery::from_static("*"))
 }
 
 /// RFC 9112 §3.2: exactly one Host, which names a host, and the same one as an absolute target or that of CONNECT.
