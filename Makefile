@@ -14,6 +14,10 @@ export WEFT_PYTHON := $(CURDIR)/.venv/bin/python
 export PYTHON
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
+CARGO_FUZZ_VERSION := 0.13.1
+CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+FUZZ_SECONDS ?= 600
+
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
@@ -45,6 +49,10 @@ bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=n
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
 
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 600) each, or only TARGET=name; needs a nightly Rust toolchain.
+	@scripts/fuzz "$(CARGO_FUZZ)" "$(CARGO_FUZZ_VERSION)" "$(FUZZ_SECONDS)" $(TARGET)
+
 .PHONY: check
 check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 
@@ -63,6 +71,7 @@ check-generated: .venv/.locked
 check-rust: .venv/.locked
 	cargo fmt --all --check
 	cargo fmt --manifest-path crates/weft-proto-gen/Cargo.toml --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: check-dependencies
@@ -75,9 +84,10 @@ check-dependencies: $(CARGO_DENY)
 	fi
 
 .PHONY: generate
-generate: .venv/.locked ## Regenerate the code made from proto/ and the wire test vectors.
+generate: .venv/.locked ## Regenerate the code made from proto/, the test vectors and the pages made from them.
 	.venv/bin/python proto/generate.py
 	.venv/bin/python -m tests.wire_vectors
+	.venv/bin/python -m tests.http1_vectors
 
 .PHONY: wheel
 wheel: .venv/.locked ## Build a release wheel with both programs into dist/.

@@ -394,10 +394,25 @@ fn log_format(text: &str) -> Parsed<LogFormat> {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/checks/settings.rs"]
+mod fuzzed;
+
+#[cfg(test)]
 pub(crate) mod tests {
     use std::collections::HashMap;
 
     use super::*;
+
+    /// Requirement: what the fuzz target checks holds for its corpus.
+    #[test]
+    fn the_fuzz_corpus_holds() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/settings");
+        let files: Vec<_> = folder.read_dir().expect("a corpus is checked in").map(|entry| entry.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        for file in files {
+            super::fuzzed::any(&std::fs::read(file).unwrap());
+        }
+    }
 
     pub(crate) fn least() -> HashMap<&'static str, &'static str> {
         HashMap::from([
