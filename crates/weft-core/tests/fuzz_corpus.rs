@@ -8,7 +8,9 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-const TARGETS: [(&str, fn(&[u8])); 6] = [
+type Check = fn(&[u8]);
+
+const TARGETS: [(&str, Check); 6] = [
     ("http1_request", checks::http1_request),
     ("http1_response", checks::http1_response),
     ("http1_body", checks::http1_body),
