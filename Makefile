@@ -15,6 +15,9 @@ export PYTHON
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 PROXY_PAGES := settings metrics
+CARGO_FUZZ_VERSION := 0.13.1
+CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+FUZZ_SECONDS ?= 600
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -58,6 +61,10 @@ bench-against: .venv/.programs ## Compare the proxy's CPU per request with anoth
 		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
 		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
 
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 600) each, or only TARGET=name; needs a nightly Rust toolchain.
+	@scripts/fuzz "$(CARGO_FUZZ)" "$(CARGO_FUZZ_VERSION)" "$(FUZZ_SECONDS)" $(TARGET)
+
 .PHONY: check
 check: check-python check-generated check-docs check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 
@@ -84,6 +91,7 @@ check-docs: .venv/.programs
 check-rust: .venv/.locked
 	cargo fmt --all --check
 	cargo fmt --manifest-path crates/weft-proto-gen/Cargo.toml --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: check-dependencies
@@ -96,9 +104,10 @@ check-dependencies: $(CARGO_DENY)
 	fi
 
 .PHONY: generate
-generate: .venv/.locked ## Regenerate the code made from proto/ and the wire test vectors.
+generate: .venv/.locked ## Regenerate the code made from proto/, the test vectors and the pages made from them.
 	.venv/bin/python proto/generate.py
 	.venv/bin/python -m tests.wire_vectors
+	.venv/bin/python -m tests.http1_vectors
 
 .PHONY: docs
 docs: .venv/.programs ## Write the pages of docs/reference that are made from the programs.

@@ -179,10 +179,11 @@ fn vector<'a>(input: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
 
 /// Bytes of a ClientHello, with its record headers, that are looked at.
 pub const HELLO_LIMIT: usize = 16 * 1024;
-/// Bytes of a request target that are looked at.
-pub const TARGET_LIMIT: usize = 8 * 1024;
+/// Bytes of a request target that are looked at: no request whose line is taken is missed.
+pub const TARGET_LIMIT: usize = 32 * 1024;
 const RECORD_LIMIT: usize = 16 * 1024;
-const METHOD_LIMIT: usize = 32;
+/// Characters of a method. What is longer is no HTTP here, and refused by the codec.
+pub const METHOD_LIMIT: usize = 32;
 const EMPTY_LINES: usize = 8;
 const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0";
 const VERSION: &[u8] = b"HTTP/1.";

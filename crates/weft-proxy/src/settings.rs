@@ -12,6 +12,10 @@ mod reference;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(test)]
+#[path = "../../../fuzz/checks/settings.rs"]
+mod fuzzed;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -2,8 +2,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 
+use super::connection::may_be_trailer;
 use super::framing::BodyFraming;
 use super::head::parse_trailers;
 use super::{Limits, Rejected};
@@ -122,8 +122,8 @@ impl ChunkedDecoder {
                     let Some(trailers) = parse_trailers(buf, &self.limits)? else {
                         return Ok(None);
                     };
-                    if [CONTENT_LENGTH, TRANSFER_ENCODING, HOST].iter().any(|name| trailers.contains_key(name)) {
-                        return Err(Rejected::bad("a framing or routing field among the trailers"));
+                    if !trailers.keys().all(may_be_trailer) {
+                        return Err(Rejected::bad("a framing, routing or connection field among the trailers"));
                     }
                     self.state = State::End;
                     if !trailers.is_empty() {
@@ -139,14 +139,12 @@ impl ChunkedDecoder {
 /// Reads `chunk-size [chunk-ext] CRLF`. Extensions are checked for control characters and dropped: they are hop by hop.
 fn chunk_size(buf: &mut BytesMut) -> Result<Option<u64>, Rejected> {
     let window = &buf[..buf.len().min(CHUNK_LINE)];
+    // Judged first, so that the answer is the same whether the rest of the line is there or not.
+    if window.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
+        return Err(ODD_SIZE);
+    }
     let Some(lf) = memchr::memchr(b'\n', window) else {
-        return if window.len() == CHUNK_LINE {
-            Err(Rejected::bad("chunk line is too long"))
-        } else if window.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
-            Err(ODD_SIZE)
-        } else {
-            Ok(None)
-        };
+        return if window.len() == CHUNK_LINE { Err(Rejected::bad("chunk line is too long")) } else { Ok(None) };
     };
     let line = window[..lf].strip_suffix(b"\r").ok_or(Rejected::bad("a chunk line ends with a bare lf"))?;
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
@@ -155,12 +153,18 @@ fn chunk_size(buf: &mut BytesMut) -> Result<Option<u64>, Rejected> {
     }
     match &line[digits..] {
         [] => {}
-        [b';', extension @ ..] if extension.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) => {}
+        [b';', extension @ ..] if is_extension(extension) => {}
         _ => return Err(ODD_SIZE),
     }
     let size = line[..digits].iter().fold(0, |sum, &digit| (sum << 4) | u64::from((digit as char).to_digit(16).unwrap_or(0)));
     buf.advance(lf + 1);
     Ok(Some(size))
+}
+
+/// No control characters, and a name behind the last semicolon: one that names nothing is no extension, and some readers refuse it.
+fn is_extension(text: &[u8]) -> bool {
+    let named = text.trim_ascii_end().last().is_some_and(|last| *last != b';');
+    named && text.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
 /// Up to `left` bytes from the front, without copying.

@@ -41,7 +41,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         headers.remove(CONNECTION);
     }
     headers.remove(TRANSFER_ENCODING);
-    for name in ["keep-alive", "proxy-connection", "http2-settings"] {
+    for name in OF_ONE_HOP {
         headers.remove(name);
     }
     if headers.contains_key(TE) {
@@ -56,6 +56,12 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
     }
 }
 
+/// Whether a field has a meaning behind a body. One that frames or routes a message, or concerns a connection, has none there, and a
+/// reader that moves trailers among the headers would obey it (RFC 9110 §6.5.1).
+pub(super) fn may_be_trailer(name: &HeaderName) -> bool {
+    ![CONTENT_LENGTH, TRANSFER_ENCODING, HOST, CONNECTION, TE, UPGRADE].contains(name) && !OF_ONE_HOP.contains(&name.as_str())
+}
+
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
@@ -63,3 +69,5 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
+
+const OF_ONE_HOP: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];

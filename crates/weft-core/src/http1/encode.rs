@@ -4,9 +4,10 @@
 use std::io::Write;
 
 use bytes::{BufMut, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
+use super::connection::may_be_trailer;
 use super::framing::BodyFraming;
 use super::head::Reason;
 
@@ -64,11 +65,11 @@ pub const fn chunk_end() -> &'static [u8] {
     b"\r\n"
 }
 
-/// Ends a chunked body. Fields that would frame or route a message are left out of the trailers (RFC 9110 §6.5.1).
+/// Ends a chunked body. Fields that would frame or route a message, or concern a connection, are left out of the trailers (RFC 9110 §6.5.1).
 pub fn encode_last_chunk(trailers: Option<&HeaderMap>, out: &mut BytesMut) {
     out.put_slice(b"0\r\n");
     for (name, value) in trailers.into_iter().flatten() {
-        if ![CONTENT_LENGTH, TRANSFER_ENCODING, HOST].contains(name) {
+        if may_be_trailer(name) {
             put_field(name.as_str(), value.as_bytes(), out);
         }
     }

@@ -6,13 +6,14 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
-use http::uri::{Authority, Uri};
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::uri::Uri;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use httparse::Status;
 
 use super::framing::{BodyFraming, request_framing, response_framing};
 use super::{Limits, Rejected};
+use crate::detect::METHOD_LIMIT;
 
 /// The reason phrase of a response when it is not the registered one; lives in the response's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub fn parse_request(buf: &mut BytesMut, limits: &Limits) -> Result<Option<(Requ
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Rejected::bad("malformed request line"));
     };
+    if method.len() > METHOD_LIMIT {
+        return Err(Rejected::bad("method is too long"));
+    }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::bad("malformed method"))?;
     let uri = parse_target(&method, bytes.slice_ref(target.as_bytes()))?;
     let headers = collect(parsed.headers, &bytes)?;
@@ -129,8 +133,11 @@ fn head_end(buf: &[u8], limits: &Limits, first_line: Option<usize>) -> Result<Op
         if lf == line + 1 {
             return if lines == 0 { Err(Rejected::bad("an empty line instead of a head")) } else { Ok(Some(lf + 1)) };
         }
-        if matches!(buf[line], b' ' | b'\t') {
-            return Err(Rejected::bad("a line begins with white space (obsolete folding)"));
+        match buf[line] {
+            b' ' | b'\t' => return Err(Rejected::bad("a line begins with white space (obsolete folding)")),
+            // Some readers take it for the end of the head, and would answer while this one still waits for it.
+            b'\r' => return Err(BARE_CR),
+            _ => {}
         }
         line = lf + 1;
         lines += 1;
@@ -149,62 +156,94 @@ fn head_end(buf: &[u8], limits: &Limits, first_line: Option<usize>) -> Result<Op
 
 /// RFC 9112 §3.2: which of the four forms the target has, and whether this method may use it.
 fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Rejected> {
-    const MALFORMED: Rejected = Rejected::bad("malformed request target");
     if memchr::memchr(b'#', &target).is_some() {
         return Err(Rejected::bad("a fragment in the request target"));
     }
     let origin = target.first() == Some(&b'/');
     let asterisk = target.as_ref() == b"*";
     if *method == Method::CONNECT {
-        let uri = Uri::from_maybe_shared(target).map_err(|_| MALFORMED)?;
-        let authority_only = uri.scheme().is_none() && !origin && !asterisk;
-        return if authority_only && uri.port().is_some() && !has_userinfo(uri.authority()) {
-            Ok(uri)
-        } else {
-            Err(Rejected::bad("the target of connect is not host:port"))
-        };
+        return connect_target(target);
     }
     if asterisk && *method != Method::OPTIONS {
         return Err(Rejected::bad("the target * is for options only"));
     }
-    let uri = Uri::from_maybe_shared(target).map_err(|_| MALFORMED)?;
-    if !origin && !asterisk && (uri.scheme().is_none() || has_userinfo(uri.authority())) {
-        return Err(MALFORMED);
+    let raw = target.clone();
+    let uri = Uri::from_maybe_shared(target).map_err(|_| MALFORMED_TARGET)?;
+    if origin || asterisk {
+        return Ok(uri);
     }
-    Ok(uri)
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(MALFORMED_TARGET) };
+    match &raw[scheme.len() + 3 + authority.as_str().len()..] {
+        _ if !is_host(authority.as_str().as_bytes()) => Err(MALFORMED_TARGET),
+        // The server as a whole, which the last proxy would have to write as an asterisk (RFC 9112 §3.2.4); servers read it as the root.
+        [] if *method == Method::OPTIONS => Err(MALFORMED_TARGET),
+        [] | [b'/', ..] => Ok(uri),
+        // A query without a path: some readers put a slash before it, some do not.
+        _ => Err(MALFORMED_TARGET),
+    }
 }
 
-/// RFC 9112 §3.2: exactly one Host, which names a host, and the same one as an absolute target.
+fn connect_target(target: Bytes) -> Result<Uri, Rejected> {
+    const ODD: Rejected = Rejected::bad("the target of connect is not host:port");
+    if !is_host(&target) {
+        return Err(ODD);
+    }
+    let uri = Uri::from_maybe_shared(target).map_err(|_| ODD)?;
+    if uri.port_u16().is_some_and(|port| port > 0) { Ok(uri) } else { Err(ODD) }
+}
+
+/// RFC 9112 §3.2: exactly one Host, which names a host, and the same one as an absolute target or that of CONNECT.
 fn check_host(method: &Method, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejected> {
-    let mut hosts = headers.get_all(http::header::HOST).iter();
+    let mut hosts = headers.get_all(HOST).iter();
     let Some(host) = hosts.next() else {
         return if version == Version::HTTP_11 { Err(Rejected::bad("no host")) } else { Ok(()) };
     };
     if hosts.next().is_some() {
         return Err(Rejected::bad("more than one host"));
     }
-    if !host.is_empty() {
-        let named = Authority::try_from(host.as_bytes()).map_err(|_| Rejected::bad("malformed host"))?;
-        if has_userinfo(Some(&named)) {
-            return Err(Rejected::bad("malformed host"));
-        }
+    if !host.is_empty() && !is_host(host.as_bytes()) {
+        return Err(Rejected::bad("malformed host"));
     }
-    match uri.authority() {
-        Some(target) if *method != Method::CONNECT && !same_authority(target.as_str(), host, uri.scheme_str()) => {
-            Err(Rejected::bad("host differs from the request target"))
-        }
-        _ => Ok(()),
-    }
+    let Some(target) = uri.authority() else { return Ok(()) };
+    let same = if *method == Method::CONNECT {
+        // Clients differ in whether Host repeats the port.
+        [target.as_str(), target.host()].iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host.as_bytes()))
+    } else {
+        same_authority(target.as_str().as_bytes(), host.as_bytes(), uri.scheme_str())
+    };
+    if same { Ok(()) } else { Err(Rejected::bad("host differs from the request target")) }
 }
 
-fn same_authority(target: &str, host: &HeaderValue, scheme: Option<&str>) -> bool {
-    let default = if scheme == Some("https") { ":443" } else { ":80" };
-    let bare = |name: &[u8]| name.strip_suffix(default.as_bytes()).unwrap_or(name).to_ascii_lowercase();
-    bare(target.as_bytes()) == bare(host.as_bytes())
+fn same_authority(target: &[u8], host: &[u8], scheme: Option<&str>) -> bool {
+    let default: &[u8] = if scheme == Some("https") { b":443" } else { b":80" };
+    let bare = |name| <[u8]>::strip_suffix(name, default).unwrap_or(name);
+    bare(target).eq_ignore_ascii_case(bare(host))
 }
 
-fn has_userinfo(authority: Option<&Authority>) -> bool {
-    authority.is_some_and(|authority| authority.as_str().contains('@'))
+/// A name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. Narrower than RFC 3986: what no host has in its name and
+/// readers treat differently (user information, commas, percent-encoding, an empty port) is not taken.
+fn is_host(text: &[u8]) -> bool {
+    let (named, port) = match text {
+        [b'[', rest @ ..] => {
+            let Some(end) = memchr::memchr(b']', rest) else { return false };
+            let address = std::str::from_utf8(&rest[..end]).ok();
+            (address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()), &rest[end + 1..])
+        }
+        _ => {
+            let (name, port) = text.split_at(memchr::memchr(b':', text).unwrap_or(text.len()));
+            (!name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)), port)
+        }
+    };
+    named
+        && match port {
+            [] => true,
+            [b':', digits @ ..] => {
+                (1..=5).contains(&digits.len())
+                    && digits.iter().all(u8::is_ascii_digit)
+                    && digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')) <= u32::from(u16::MAX)
+            }
+            _ => false,
+        }
 }
 
 fn version(minor: u8) -> Version {
@@ -225,7 +264,7 @@ fn collect(fields: &[httparse::Header<'_>], bytes: &Bytes) -> Result<HeaderMap, 
 fn explain(error: httparse::Error, bytes: &[u8]) -> Rejected {
     let bare_cr = memchr::memchr_iter(b'\r', bytes).any(|cr| bytes.get(cr + 1) != Some(&b'\n'));
     if bare_cr {
-        return Rejected::bad("a bare cr");
+        return BARE_CR;
     }
     match error {
         httparse::Error::HeaderName => Rejected::bad("malformed field name"),
@@ -239,5 +278,7 @@ fn explain(error: httparse::Error, bytes: &[u8]) -> Rejected {
 }
 
 const SLOTS: usize = 256;
+const BARE_CR: Rejected = Rejected::bad("a bare cr");
+const MALFORMED_TARGET: Rejected = Rejected::bad("malformed request target");
 const TOO_LONG: Rejected = Rejected { status: StatusCode::URI_TOO_LONG, reason: "request line is too long" };
 const TOO_MANY: Rejected = Rejected::too_large("too many fields");

@@ -12,9 +12,13 @@ pub(crate) use weft_core::headers::ORIG_PROTO as HEADER;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfit(pub(crate) &'static str);
 
-/// Whether the request may travel as HTTP/2. The `upgrade` header is there only in a request that may be upgraded.
+/// Whether the request may travel as HTTP/2. The `upgrade` header is there only in a request that may be upgraded. HTTP/2 has no place for a
+/// request that names no host, as those of HTTP/1.0 may.
 pub(crate) fn can_carry(request: &Request<()>) -> bool {
-    is_http1(request.version()) && request.method() != Method::CONNECT && !request.headers().contains_key(UPGRADE)
+    is_http1(request.version())
+        && request.method() != Method::CONNECT
+        && !request.headers().contains_key(UPGRADE)
+        && (request.uri().authority().is_some() || request.headers().get(HOST).is_some_and(|host| !host.is_empty()))
 }
 
 /// Whether somebody who is no proxy uses the mark to have two hosts in one request: only a carried request may have a `host` beside
@@ -161,12 +165,15 @@ mod tests {
         assert!(!hides_a_host(&two(true, "api")) && !hides_a_host(&two(false, "api")));
     }
 
-    /// Requirement: upgrades and CONNECT travel as HTTP/1; HTTP/2 is not carried again.
+    /// Requirement: upgrades, CONNECT and what names no host travel as HTTP/1; HTTP/2 is not carried again.
     #[test]
     fn only_plain_http1_is_carried() {
         assert!(can_carry(&request(Version::HTTP_11, "/", Some("api"))));
         assert!(!can_carry(&request(Version::HTTP_2, "http://api/", None)));
-        let upgrade = Request::get("/").header(UPGRADE, "websocket").body(()).expect("request");
+        assert!(!can_carry(&request(Version::HTTP_10, "/", None)));
+        assert!(!can_carry(&request(Version::HTTP_11, "/", Some(""))));
+        assert!(can_carry(&request(Version::HTTP_10, "http://api/", None)));
+        let upgrade = Request::get("/").header(HOST, "api").header(UPGRADE, "websocket").body(()).expect("request");
         assert!(!can_carry(&upgrade));
         assert!(!can_carry(&Request::connect("api:80").body(()).expect("request")));
     }

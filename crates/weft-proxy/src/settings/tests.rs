@@ -180,3 +180,14 @@ fn variables_without_effect_are_reported() {
         ]
     );
 }
+
+/// Requirement: what the fuzz target checks holds for its corpus.
+#[test]
+fn the_fuzz_corpus_holds() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/settings");
+    let files: Vec<_> = folder.read_dir().expect("a corpus is checked in").map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        super::fuzzed::any(&std::fs::read(file).unwrap());
+    }
+}

@@ -53,7 +53,7 @@ pub(super) struct Connection {
     /// Bytes have left since this was last set to false.
     pub(super) wrote: bool,
     read_size: usize,
-    /// The status that a malformed body is answered with: 400 from a client, 502 from a server.
+    /// The status that a malformed message is answered with: 400 or a limit's own from a client, 502 from a server.
     fault: u16,
 }
 
@@ -192,7 +192,8 @@ impl Connection {
         let piece = self.body.decode(&mut self.read).map_err(|rejected| {
             // Where the next message would begin is unknown from here on.
             self.keep_alive = false;
-            Broken::Malformed { status: self.fault, why: rejected.reason }
+            let status = if self.fault < 500 { rejected.status.as_u16() } else { self.fault };
+            Broken::Malformed { status, why: rejected.reason }
         });
         if self.read.is_empty() && self.body.is_done() {
             self.read = BytesMut::new();

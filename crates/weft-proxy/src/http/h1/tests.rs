@@ -361,11 +361,25 @@ fn a_malformed_chunk_breaks_the_body() {
     });
 }
 
+/// Requirement: trailers beyond a limit break the body with 431, as a head beyond it is refused.
+#[test]
+fn too_many_trailers_break_the_body() {
+    run(async {
+        let (mut peer, mut server) = server().await;
+        let text = format!("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{}\r\n", "x: y\r\n".repeat(200));
+        peer.write_all(text.as_bytes()).await.unwrap();
+        let (_, mut source, _sink) = next(&mut server).await;
+        assert!(matches!(source.frame().await, Err(Broken::Malformed { status: 431, why: "too many fields" })));
+    });
+}
+
 /// Requirement: a request that cannot be understood is answered with its status and the reason, and the connection closes.
 #[test]
 fn rejections_are_answered() {
     run(async {
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(40_000));
+        let large = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}", "y".repeat(70_000));
+        let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}", "x: y\r\n".repeat(200));
         let table = [
             (
                 "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n",
@@ -373,6 +387,8 @@ fn rejections_are_answered() {
             ),
             ("GET / HTTP/1.1\r\n\r\n", 400),
             (long.as_str(), 414),
+            (large.as_str(), 431),
+            (many.as_str(), 431),
         ];
         for (text, status) in table {
             let (mut peer, mut server) = server().await;
