@@ -45,6 +45,11 @@ bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=n
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
 
+.PHONY: bench-icount
+bench-icount: .venv/.programs ## Count the instructions of fixed request paths and hold them against bench/icount.json (UPDATE=1: set it).
+	@scripts/system-packages valgrind:valgrind
+	.venv/bin/python -m bench.icount $(if $(UPDATE),--update)
+
 .PHONY: check
 check: check-python check-generated check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
 

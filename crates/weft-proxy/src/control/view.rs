@@ -162,4 +162,4 @@ impl Drop for Driver {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
