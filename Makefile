@@ -15,6 +15,8 @@ export PYTHON
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 PROXY_PAGES := settings metrics
+# What the tests put in front of the proxy and behind it, PROGRAM:PACKAGE.
+TEST_PROGRAMS := go:golang-go node:nodejs npm:npm nginx:nginx-light curl:curl h2load:nghttp2-client
 CARGO_FUZZ_VERSION := 0.13.1
 CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 FUZZ_SECONDS ?= 600
@@ -35,13 +37,11 @@ demo: .venv/.programs ## Run the demo mesh until interrupted (ONCE=1: show each 
 
 .PHONY: test
 test: .venv/.programs test-packages ## Run every test: Rust, then Python (unit, property, end to end).
-	@scripts/fault-tools "$(CACHE)/tools"
 	cargo test --workspace --locked
 	.venv/bin/pytest
 
 .PHONY: soak
 soak: .venv/.programs test-packages ## Run the tests that take minutes, one of them an hour; says what they measured.
-	@scripts/fault-tools "$(CACHE)/tools"
 	.venv/bin/pytest tests/soak -rP
 
 .PHONY: bench
@@ -64,6 +64,11 @@ bench-against: .venv/.programs ## Compare the proxy's CPU per request with anoth
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 600) each, or only TARGET=name; needs a nightly Rust toolchain.
 	@scripts/fuzz "$(CARGO_FUZZ)" "$(CARGO_FUZZ_VERSION)" "$(FUZZ_SECONDS)" $(TARGET)
+
+.PHONY: bench-icount
+bench-icount: .venv/.programs ## Count the instructions of fixed request paths and hold them against bench/icount.json (UPDATE=1: set it).
+	@scripts/system-packages valgrind:valgrind
+	.venv/bin/python -m bench.icount $(if $(UPDATE),--update)
 
 .PHONY: check
 check: check-python check-generated check-docs check-rust check-dependencies ## Formatting, lints, types, layers, licences, stale generated code.
@@ -122,8 +127,10 @@ lock: .venv/.locked ## Resolve the Python dependencies anew.
 	scripts/lock
 
 .PHONY: test-packages
-test-packages: | system
+test-packages:
+	@scripts/system-packages $(TEST_PROGRAMS)
 	@scripts/test-node-packages "$(CACHE)/tools" >/dev/null
+	@scripts/fault-tools "$(CACHE)/tools"
 
 .PHONY: system
 system:

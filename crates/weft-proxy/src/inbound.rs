@@ -55,7 +55,7 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
     let settings = &connection.worker.settings;
     let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
     let stopping = connection.worker.drain.signal();
-    let tuning = Tuning { keep_alive: Some(keep_alive), windows: settings.http2_windows() };
+    let tuning = Tuning { keep_alive: Some(keep_alive), windows: connection.worker.windows() };
     serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink)).await
 }
 

@@ -17,6 +17,8 @@ mod discover;
 mod drain;
 mod r#gen;
 mod http;
+#[cfg(test)]
+mod icount;
 mod identity;
 mod inbound;
 mod io;

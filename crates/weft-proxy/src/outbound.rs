@@ -62,7 +62,7 @@ async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Resul
         .outbound_http2_keep_alive_interval
         .map(|interval| KeepAlive { interval, timeout: settings.outbound_http2_keep_alive_timeout });
     let stopping = connection.worker.drain.signal();
-    let tuning = Tuning { keep_alive, windows: settings.http2_windows() };
+    let tuning = Tuning { keep_alive, windows: connection.worker.windows() };
     serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink)).await
 }
 

@@ -28,7 +28,6 @@ use weft_core::identity::Identity;
 
 use self::parse::*;
 use crate::control::place::Place;
-use crate::http::h2::Windows;
 
 pub(crate) use self::known::warnings;
 pub(crate) use self::reference::page;
@@ -243,10 +242,6 @@ impl Settings {
             [] => std::slice::from_ref(&self.outbound_listen),
             several => several,
         }
-    }
-
-    pub(crate) fn http2_windows(&self) -> Windows {
-        Windows { stream: self.http2_stream_window, connection: self.http2_connection_window }
     }
 
     /// Settles how many workers there are on a machine with `processors`.

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::connect::{Peer, Way};
 use crate::control::view::{Discovery, View};
 use crate::drain::Drain;
+use crate::http::h2::Windows;
 use crate::limit::Limit;
 use crate::live::Live;
 use crate::settings::Settings;
@@ -125,6 +126,11 @@ impl Worker {
         self.forwards.replace(&endpoint.addr, clock::now(), make())
     }
 
+    /// What HTTP/2 peers may send ahead.
+    pub(crate) fn windows(&self) -> Windows {
+        Windows { stream: self.settings.http2_stream_window, connection: self.settings.http2_connection_window }
+    }
+
     /// A number nobody can rely on (xorshift64*), for choices that need no secrecy.
     pub(crate) fn random(&self) -> u32 {
         let mut x = self.random.get();
@@ -167,7 +173,7 @@ impl Worker {
             timeout: s.outbound_connect_timeout,
             idle: s.outbound_pool_idle,
             most_idle: s.outbound_pool_most,
-            windows: s.http2_windows(),
+            windows: self.windows(),
         }
     }
 
@@ -181,7 +187,7 @@ impl Worker {
             timeout: s.inbound_connect_timeout,
             idle: s.inbound_pool_idle,
             most_idle: s.inbound_pool_most,
-            windows: s.http2_windows(),
+            windows: self.windows(),
         }
     }
 }

@@ -164,4 +164,4 @@ impl Drop for Driver {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

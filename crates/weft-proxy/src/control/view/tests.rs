@@ -129,7 +129,11 @@ fn settings() -> Settings {
 }
 
 fn view(plane: &Plane, keys: usize) -> (View, Driver) {
-    let target = Target { place: Place::Address(plane.addr), name: None, mark: None };
+    view_of(&settings(), plane.addr, keys)
+}
+
+fn view_of(settings: &Settings, addr: SocketAddr, keys: usize) -> (View, Driver) {
+    let target = Target { place: Place::Address(addr), name: None, mark: None };
     let nobody = Proof::Certified(watch::channel(None).1);
     let patience = Patience {
         initial: Duration::from_secs(20),
@@ -146,7 +150,35 @@ fn view(plane: &Plane, keys: usize) -> (View, Driver) {
         patience,
     };
     let limits = Limits { keys, outbound_idle: Duration::from_secs(600), inbound_idle: Duration::from_secs(600) };
-    View::new(asked, DefaultInbound::new(&settings()), limits)
+    View::new(asked, DefaultInbound::new(settings), limits)
+}
+
+/// A view without a control plane, in which every destination is `outbound` and every path leads to `endpoints`.
+pub(crate) fn fixed(settings: &Settings, outbound: Discovery, endpoints: Endpoints) -> View {
+    let (view, mut driver) = view_of(settings, addr("127.0.0.1:1"), 16);
+    let (outbound, endpoints) = (Arc::new(outbound), Arc::new(endpoints));
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::select! {
+                Some(start) = driver.outbound.recv() => {
+                    let outbound = outbound.clone();
+                    start.run(|_, publish, _| async move { hold(&publish, Some(outbound)).await });
+                }
+                Some(start) = driver.endpoints.recv() => {
+                    let endpoints = endpoints.clone();
+                    start.run(|_, publish, _| async move { hold(&publish, Some(endpoints)).await });
+                }
+                Some(_) = driver.inbound.recv() => {}
+                else => return,
+            }
+        }
+    });
+    view
+}
+
+async fn hold<T>(publish: &watch::Sender<T>, value: T) {
+    publish.send_replace(value);
+    std::future::pending().await
 }
 
 /// Runs a conversation beside the driver, with a generous deadline.
