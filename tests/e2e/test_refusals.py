@@ -46,6 +46,7 @@ def mesh(python: Python) -> Iterator[Mesh]:
         python.server("grpc"),
         idle("client"),
         idle("stranger", **UNMESHED),
+        idle("ingress", **{"linkerd.io/inject": "ingress"}),
         yaml.safe_load(ROUTE),
     )
     with Mesh(text(*documents), FILES, "refusals", ["--allow-l5d-request-headers"]) as mesh:
@@ -115,20 +116,25 @@ def test_retries_that_a_request_asks_for(mesh: Mesh) -> None:
     with the same body; a body too large to keep and an answer they do not name are not.
     """
     asked = {"l5d_retry_http": "5xx", "l5d_retry_limit": "2"}
+
+    def counts() -> list[float]:
+        names = ("requests", "successes", "limit_exceeded", "overflow")
+        return [mesh.counted("client-0", f"outbound_http_route_retry_{name}_total") for name in names]
+
     assert ask(mesh, "one", "/fail/plain/1/503").status == 503
-    assert ask(mesh, "one", "/fail/get/2/503", **asked).body["tries"] == 3
-    again = ask(mesh, "one", "/fail/post/2/500", "POST", 60_000, **asked)
+    assert counts() == [0, 0, 0, 0]
+    assert ask(mesh, "one", "/fail/fetched/2/503", **asked).body["tries"] == 3
+    assert counts() == [2, 1, 0, 0]
+    again = ask(mesh, "one", "/fail/posted/2/500", "POST", 60_000, **asked)
     assert (again.status, again.body["tries"], again.body["body"]) == (200, 3, 60_000)
+    assert counts() == [4, 2, 0, 0]
     assert ask(mesh, "one", "/fail/spent/3/503", **asked).status == 503
     assert ask(mesh, "one", "/count/spent").body == 3
+    assert counts() == [6, 2, 1, 0]
     assert ask(mesh, "one", "/fail/large/1/503", "POST", 200_000, **asked).status == 503
     assert ask(mesh, "one", "/count/large").body == 1
     assert ask(mesh, "one", "/fail/other/1/404", **asked).status == 404
-    counts = [
-        mesh.counted("client-0", f"outbound_http_route_retry_{name}_total")
-        for name in ("requests", "successes", "limit_exceeded", "overflow")
-    ]
-    assert counts == [6, 2, 1, 1], [each for each in mesh.metrics("client-0") if "retry" in each.name]
+    assert counts() == [6, 2, 1, 1]
 
 
 def test_timeouts_of_routes_and_requests(mesh: Mesh) -> None:
@@ -160,3 +166,17 @@ def test_grpc_retries(mesh: Mesh, python: Python) -> None:
     """
     said = converse(mesh, python, "client-0", "rpc.py", "retried", "grpc:8080")
     assert said == {"answer": "third", "code": "OK", "unnamed": "UNAVAILABLE", "begun": ["one", "UNAVAILABLE"]}
+
+
+def test_an_ingress_controller_names_where_a_request_goes(mesh: Mesh) -> None:
+    """Requirement: in ingress mode `l5d-dst-override` decides, whatever address the request was sent to, and goes no
+    further; without it nothing changes, and a name of nothing is 404. Elsewhere the header decides nothing.
+    """
+    named = "one.default.svc.cluster.local:8080"
+    seen = ask(mesh, "bare", "/seen", replica="ingress-0", l5d_dst_override=named)
+    assert seen.body["headers"]["l5d-client-id"].startswith("ingress.default.")
+    assert "l5d-dst-override" not in seen.body["headers"]
+    assert "l5d-client-id" not in ask(mesh, "bare", "/seen", replica="ingress-0").body["headers"]
+    nothing = ask(mesh, "bare", "/seen", replica="ingress-0", l5d_dst_override="none.default.svc.cluster.local:80")
+    assert (nothing.status, "no destination" in nothing.headers["l5d-proxy-error"]) == (404, True)
+    assert "l5d-client-id" not in ask(mesh, "bare", "/seen", l5d_dst_override=named).body["headers"]

@@ -82,7 +82,11 @@ async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: So
     }
     headers::strip_request(request.headers_mut(), Party::Application);
     let overrides = Overrides::take(request.headers_mut());
-    let discovery = connection.destination.load();
+    let destination = match destination(&connection, &mut request).await {
+        Ok(destination) => destination,
+        Err(refusal) => return answer::stop(refusal.into(), sink, asked, Party::Application, record).await,
+    };
+    let discovery = destination.load();
     match way(&connection, discovery.as_deref(), &mut request, overrides, &mut record) {
         Ok(Way { target, filters, terms }) => {
             let answering = Answering { filters, carried: false };
@@ -91,6 +95,17 @@ async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: So
         }
         Err(stopped) => answer::stop(stopped, sink, asked, reader, record).await,
     }
+}
+
+/// What is known of where a request is to go: for an ingress controller, of what it names.
+async fn destination(connection: &Outbound, request: &mut Request<()>) -> Result<Rc<Live<Option<Arc<Discovery>>>>, Refusal> {
+    if connection.worker.settings.ingress
+        && let Some(named) = request.headers_mut().remove(&headers::DST_OVERRIDE)
+    {
+        let named = named.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+        return discover::named(&named, &connection.worker).await;
+    }
+    Ok(connection.destination.clone())
 }
 
 /// Where one request goes, and the filters that its answer passes.

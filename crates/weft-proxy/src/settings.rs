@@ -168,6 +168,8 @@ settings! {
     outbound_discovery_idle: Duration = "LINKERD2_PROXY_OUTBOUND_DISCOVERY_IDLE_TIMEOUT", "10m", duration;
     /// How long an unused inbound port is remembered while the control plane can be reached.
     inbound_discovery_idle: Duration = "LINKERD2_PROXY_INBOUND_DISCOVERY_IDLE_TIMEOUT", "10m", duration;
+    /// Whether a request's header l5d-dst-override names where it goes, in place of the address it was sent to: for ingress controllers.
+    ingress: bool = "LINKERD2_PROXY_INGRESS_MODE", "false", flag;
     /// Inbound requests in flight beyond which more are refused.
     inbound_max_in_flight: usize = "LINKERD2_PROXY_INBOUND_MAX_IN_FLIGHT", "100000", count;
     /// Outbound requests in flight beyond which more are refused.

@@ -16,7 +16,7 @@ use crate::balance::Balancer;
 use crate::cache::Cache;
 use crate::clock;
 use crate::connect::{Peer, Way};
-use crate::control::view::{Discovery, View};
+use crate::control::view::{Destination, Discovery, View};
 use crate::drain::Drain;
 use crate::http::h2::Windows;
 use crate::limit::Limit;
@@ -40,6 +40,8 @@ pub(crate) struct Worker {
     mesh: Live<Option<Arc<Mesh>>>,
     ports: Cache<u16, Live<Arc<InboundPolicy>>>,
     destinations: Cache<SocketAddr, Live<Option<Arc<Discovery>>>>,
+    /// Destinations that requests name themselves.
+    named: Cache<Arc<str>, Live<Option<Arc<Discovery>>>>,
     balancers: Cache<Arc<str>, Balancer>,
     applications: Cache<SocketAddr, Peer>,
     forwards: Cache<SocketAddr, Peer>,
@@ -71,6 +73,7 @@ impl Worker {
             mesh: Live::new(mesh),
             ports: Cache::new(REMEMBERED),
             destinations: Cache::new(REMEMBERED),
+            named: Cache::new(REMEMBERED),
             balancers: Cache::new(REMEMBERED),
             applications: Cache::new(REMEMBERED),
             forwards: Cache::new(REMEMBERED),
@@ -93,7 +96,12 @@ impl Worker {
 
     /// What is known of an original destination; `None` inside until the control plane has answered.
     pub(crate) fn destination(&self, addr: SocketAddr) -> Rc<Live<Option<Arc<Discovery>>>> {
-        self.destinations.entry(&addr, clock::now(), || Live::new(self.view.outbound(addr)))
+        self.destinations.entry(&addr, clock::now(), || Live::new(self.view.outbound(Destination::Address(addr))))
+    }
+
+    /// The same of a destination that is named.
+    pub(crate) fn named(&self, name: &Arc<str>) -> Rc<Live<Option<Arc<Discovery>>>> {
+        self.named.entry(name, clock::now(), || Live::new(self.view.outbound(Destination::Name(name.clone()))))
     }
 
     /// The balancer of a destination path, shared by all routes that lead there.
@@ -149,6 +157,7 @@ impl Worker {
             let now = clock::now();
             let (outbound, inbound) = (self.settings.outbound_discovery_idle, self.settings.inbound_discovery_idle);
             self.destinations.sweep(now, outbound);
+            self.named.sweep(now, outbound);
             self.balancers.sweep(now, outbound);
             self.forwards.sweep(now, outbound);
             self.ports.sweep(now, inbound);

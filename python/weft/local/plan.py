@@ -187,10 +187,15 @@ def _replica(documents: Documents, workload: Workload, ordinal: int, address: st
         once=workload.restart == "never",
         skip_inbound=_port_list(annotations.get("config.linkerd.io/skip-inbound-ports", "")),
         skip_outbound=_port_list(annotations.get("config.linkerd.io/skip-outbound-ports", "")),
-        proxy_settings=tuple(
-            (variable, annotations[annotation]) for annotation, variable in _PROXY_SETTINGS if annotation in annotations
-        ),
+        proxy_settings=_proxy_settings(annotations),
     )
+
+
+def _proxy_settings(annotations: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    told = [(variable, annotations[name]) for name, variable in _PROXY_SETTINGS if name in annotations]
+    if annotations.get("linkerd.io/inject") == "ingress":
+        told.append(("LINKERD2_PROXY_INGRESS_MODE", "true"))
+    return tuple(told)
 
 
 def _namespace_annotations(documents: Documents, name: str) -> Mapping[str, str]:

@@ -7,6 +7,7 @@
 mod table;
 mod watches;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,25 @@ use super::default_inbound::DefaultInbound;
 use super::stream::Patience;
 use crate::metrics::{Family, Kind, Labels, Samples};
 
-/// What is known about one original destination.
+/// What an outbound question is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Destination {
+    /// Where a connection was meant to go.
+    Address(SocketAddr),
+    /// What a request names, with or without a port.
+    Name(Arc<str>),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Address(addr) => addr.fmt(f),
+            Destination::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+/// What is known about one target.
 #[derive(Clone, Debug)]
 pub(crate) enum Discovery {
     Policy(Arc<OutboundPolicy>),
@@ -41,7 +60,7 @@ pub(crate) struct View {
 }
 
 struct Shared {
-    outbound: Table<SocketAddr, Option<Arc<Discovery>>>,
+    outbound: Table<Destination, Option<Arc<Discovery>>>,
     endpoints: Table<Arc<str>, Option<Arc<Endpoints>>>,
     inbound: Table<u16, Arc<InboundPolicy>>,
     default_inbound: DefaultInbound,
@@ -71,7 +90,7 @@ pub(crate) struct Asked {
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     questions: Questions,
-    outbound: mpsc::Receiver<Start<SocketAddr, Option<Arc<Discovery>>>>,
+    outbound: mpsc::Receiver<Start<Destination, Option<Arc<Discovery>>>>,
     endpoints: mpsc::Receiver<Start<Arc<str>, Option<Arc<Endpoints>>>>,
     inbound: mpsc::Receiver<Start<u16, Arc<InboundPolicy>>>,
     limits: Limits,
@@ -90,9 +109,9 @@ impl View {
         (View { shared: shared.clone() }, Driver { shared, questions, outbound, endpoints, inbound, limits })
     }
 
-    /// What to do with connections to `dst`; `None` until the first answer. A caller that will not wait longer goes on as for `Unknown`.
-    pub(crate) fn outbound(&self, dst: SocketAddr) -> watch::Receiver<Option<Arc<Discovery>>> {
-        self.shared.outbound.watch(dst, || None, || Some(Arc::new(Discovery::Unknown)))
+    /// What to do with what goes to `target`; `None` until the first answer. A caller that will not wait longer goes on as for `Unknown`.
+    pub(crate) fn outbound(&self, target: Destination) -> watch::Receiver<Option<Arc<Discovery>>> {
+        self.shared.outbound.watch(target, || None, || Some(Arc::new(Discovery::Unknown)))
     }
 
     /// The endpoints of a destination path; `None` until the first answer.

@@ -61,7 +61,6 @@ without_effect! {
         "IDENTITY_SPIRE_WORKLOAD_API_ADDRESS", "IDENTITY_SERVER_ID", "IDENTITY_SERVER_NAME";
     "the key is made in the process and never written": "IDENTITY_DIR";
     "gateways are not served yet": "INBOUND_GATEWAY_SUFFIXES";
-    "ingress mode is not served yet": "INGRESS_MODE";
     "the control plane is asked about every destination": "DESTINATION_GET_SUFFIXES", "DESTINATION_GET_NETWORKS",
         "DESTINATION_PROFILE_SUFFIXES", "DESTINATION_PROFILE_NETWORKS", "DESTINATION_PROFILE_INITIAL_TIMEOUT";
     "the control plane says for each backend how many requests may wait and how long; where it does not, 100 for 3 seconds":

@@ -190,6 +190,10 @@ async fn with<T>(driver: Driver, conversation: impl Future<Output = T>) -> T {
     }
 }
 
+fn at(text: &str) -> Destination {
+    Destination::Address(addr(text))
+}
+
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -288,8 +292,7 @@ async fn policy_and_profile_are_combined() {
         let plane =
             Plane::start(HashMap::from([("OutboundPolicies/Watch", vec![policies]), ("Destination/GetProfile", vec![profiles])])).await;
         let (view, driver) = view(&plane, 10);
-        let discovered =
-            with(driver, async { view.outbound(addr("198.19.0.1:80")).wait_for(Option::is_some).await.unwrap().clone() }).await;
+        let discovered = with(driver, async { view.outbound(at("198.19.0.1:80")).wait_for(Option::is_some).await.unwrap().clone() }).await;
         let said = match &*discovered.unwrap() {
             Discovery::Policy(policy) => {
                 assert!(matches!(policy.protocol, OutboundProtocol::Http2(_) | OutboundProtocol::Detect { .. }));
@@ -344,13 +347,13 @@ async fn keys_are_shared_and_limited() {
     .await;
     let (view, driver) = view(&plane, 1);
     with(driver, async {
-        let mut first = view.outbound(addr("10.0.0.1:80"));
-        let mut again = view.clone().outbound(addr("10.0.0.1:80"));
+        let mut first = view.outbound(at("10.0.0.1:80"));
+        let mut again = view.clone().outbound(at("10.0.0.1:80"));
         first.wait_for(Option::is_some).await.unwrap();
         again.wait_for(Option::is_some).await.unwrap();
         assert_eq!(plane.asked("OutboundPolicies/Watch").len(), 1);
 
-        let refused = view.outbound(addr("10.0.0.2:80"));
+        let refused = view.outbound(at("10.0.0.2:80"));
         assert!(matches!(**refused.borrow().as_ref().unwrap(), Discovery::Unknown));
         let registry = Registry::new(Duration::ZERO);
         let sampled = view.clone();
@@ -360,7 +363,7 @@ async fn keys_are_shared_and_limited() {
         assert!(text.contains("control_view_keys{kind=\"outbound\"} 1\n"), "{text}");
 
         drop((first, again));
-        let mut second = view.outbound(addr("10.0.0.2:80"));
+        let mut second = view.outbound(at("10.0.0.2:80"));
         let found = second.wait_for(Option::is_some).await.unwrap().clone().unwrap();
         assert!(matches!(*found, Discovery::Policy(_)));
     })

@@ -1,7 +1,6 @@
 //! What the control plane is asked for each kind of key, and how its answers become what is published.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
@@ -10,14 +9,12 @@ use tonic::transport::Channel;
 use weft_core::model::{Endpoints, InboundPolicy, OutboundPolicy, Profile, ProtocolHint};
 
 use super::table::Live;
-use super::{Asked, Discovery};
+use super::{Asked, Destination, Discovery};
 use crate::control::convert;
 use crate::control::stream::{self, Event, Patience};
 use crate::r#gen::destination::{DestinationProfile, GetDestination, Update, destination_client::DestinationClient};
 use crate::r#gen::inbound::{PortSpec, Server, inbound_server_policies_client::InboundServerPoliciesClient};
-use crate::r#gen::outbound::{
-    OutboundPolicy as WirePolicy, TrafficSpec, outbound_policies_client::OutboundPoliciesClient, traffic_spec::Target,
-};
+use crate::r#gen::outbound::{OutboundPolicy as WirePolicy, TrafficSpec, outbound_policies_client::OutboundPoliciesClient, traffic_spec};
 
 /// Large endpoint sets come in one message.
 const MESSAGE_LIMIT: usize = 16 << 20;
@@ -43,23 +40,23 @@ impl Questions {
         }
     }
 
-    /// Policy and profile of one address, combined: it is published when both have been answered, or the profile alone settles it.
+    /// Policy and profile of one target, combined: it is published when both have been answered, or the profile alone settles it.
     pub(super) fn outbound(
         &self,
-        dst: SocketAddr,
+        dst: Destination,
         publish: watch::Sender<Option<Arc<Discovery>>>,
         live: Live,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let policies = self.policy_events(dst);
-        let profiles = self.profile_events(dst);
+        let policies = self.policy_events(&dst);
+        let profiles = self.profile_events(&dst);
         async move {
             let mut policies = std::pin::pin!(policies);
             let mut profiles = std::pin::pin!(profiles);
             let mut known = Known::default();
             loop {
                 let changed = tokio::select! {
-                    Some(event) = policies.next() => known.policy(dst, event, &live),
-                    Some(event) = profiles.next() => known.profile(dst, event, &live),
+                    Some(event) = policies.next() => known.policy(&dst, event, &live),
+                    Some(event) = profiles.next() => known.profile(&dst, event, &live),
                     else => return,
                 };
                 if let Some(discovery) = changed.then(|| known.combined()).flatten() {
@@ -134,8 +131,12 @@ impl Questions {
         }
     }
 
-    fn policy_events(&self, dst: SocketAddr) -> impl Stream<Item = Event<WirePolicy>> + Send + 'static {
-        let spec = TrafficSpec { source_workload: self.workload.clone(), target: Some(Target::Addr(convert::tcp_address(dst))) };
+    fn policy_events(&self, dst: &Destination) -> impl Stream<Item = Event<WirePolicy>> + Send + use<> + 'static {
+        let target = match dst {
+            Destination::Address(addr) => traffic_spec::Target::Addr(convert::tcp_address(*addr)),
+            Destination::Name(name) => traffic_spec::Target::Authority(name.to_string()),
+        };
+        let spec = TrafficSpec { source_workload: self.workload.clone(), target: Some(target) };
         let client = self.outbound.clone();
         stream::watch(
             move || {
@@ -146,7 +147,7 @@ impl Questions {
         )
     }
 
-    fn profile_events(&self, dst: SocketAddr) -> impl Stream<Item = Event<DestinationProfile>> + Send + 'static {
+    fn profile_events(&self, dst: &Destination) -> impl Stream<Item = Event<DestinationProfile>> + Send + use<> + 'static {
         let asked = self.destination_question(dst.to_string());
         let client = self.destination.clone();
         stream::watch(
@@ -187,7 +188,7 @@ impl Questions {
     }
 }
 
-/// The two answers about one address; `None`: not answered yet, `Some(None)`: nothing is known.
+/// The two answers about one target; `None`: not answered yet, `Some(None)`: nothing is known.
 #[derive(Default)]
 struct Known {
     policy: Option<Option<Arc<OutboundPolicy>>>,
@@ -198,7 +199,7 @@ struct Known {
 
 impl Known {
     /// Takes in an event; whether anything was learnt.
-    fn policy(&mut self, dst: SocketAddr, event: Event<WirePolicy>, live: &Live) -> bool {
+    fn policy(&mut self, dst: &Destination, event: Event<WirePolicy>, live: &Live) -> bool {
         self.policy_lost = matches!(event, Event::Lost(_));
         live.set(!self.policy_lost && !self.profile_lost);
         self.policy = Some(match event {
@@ -218,7 +219,7 @@ impl Known {
         true
     }
 
-    fn profile(&mut self, dst: SocketAddr, event: Event<DestinationProfile>, live: &Live) -> bool {
+    fn profile(&mut self, dst: &Destination, event: Event<DestinationProfile>, live: &Live) -> bool {
         self.profile_lost = matches!(event, Event::Lost(_));
         live.set(!self.policy_lost && !self.profile_lost);
         self.profile = Some(match event {
