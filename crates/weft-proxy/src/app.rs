@@ -15,7 +15,9 @@ use rustls::RootCertStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
+use weft_core::outcome::Refusal;
 
+use crate::accept::{self, Accepted};
 use crate::account::{Accounts, Direction};
 use crate::admin::{self, Admin, LogLevel};
 use crate::control::backoff::Backoff;
@@ -30,7 +32,7 @@ use crate::ready::{Awaited, Readiness};
 use crate::settings::Settings;
 use crate::tls::{Certified, Mesh};
 use crate::worker::Worker;
-use crate::{accept, clock, inbound, outbound, socket};
+use crate::{clock, inbound, outbound, socket};
 
 /// What is accepted but not yet served waits in the kernel.
 const BACKLOG: i32 = 4096;
@@ -115,56 +117,45 @@ fn worker(parts: Parts) -> Result<(), String> {
         let drain = Drain::new(stopping);
         let accounts = Accounts::new(&registry, clock::now);
         let worker = Rc::new(Worker::new(settings.clone(), view, mesh, accounts, drain.clone(), random()));
-        let options = socket::Options {
+        let accepted = socket::Options {
             mark: None,
             keepalive: Some(settings.inbound_accept_keepalive),
             user_timeout: Some(settings.inbound_accept_user_timeout),
         };
-        let inbound = socket::register(inbound).map_err(|error| format!("the inbound port: {error}"))?;
-        let outbound = socket::register(outbound).map_err(|error| format!("the outbound port: {error}"))?;
-        let (to, full) = (worker.clone(), worker.clone());
-        let at = settings.inbound_listen;
-        let closed = move |peer, refusal: &_| full.accounts.stream_refused(Direction::Inbound, peer, at, refusal);
-        tokio::task::spawn_local(accept::run(
-            inbound,
-            options,
-            limit,
-            drain.clone(),
-            move |accepted| {
-                let worker = to.clone();
-                async move {
-                    let (peer, original) = (accepted.peer, accepted.original);
-                    if let Err(refusal) = inbound::serve(accepted, worker.clone()).await {
-                        worker.accounts.stream_refused(Direction::Inbound, peer, original, &refusal);
-                    }
-                }
-            },
-            closed,
-        ));
-        let (to, full) = (worker.clone(), worker.clone());
-        let at = settings.outbound_listen;
-        let closed = move |peer, refusal: &_| full.accounts.stream_refused(Direction::Outbound, peer, at, refusal);
-        tokio::task::spawn_local(accept::run(
-            outbound,
-            socket::Options::default(),
-            limit,
-            drain.clone(),
-            move |accepted| {
-                let worker = to.clone();
-                async move {
-                    let (peer, original) = (accepted.peer, accepted.original);
-                    if let Err(refusal) = outbound::serve(accepted, worker.clone()).await {
-                        worker.accounts.stream_refused(Direction::Outbound, peer, original, &refusal);
-                    }
-                }
-            },
-            closed,
-        ));
+        accepting(inbound, Direction::Inbound, accepted, limit, &worker, inbound::serve)?;
+        accepting(outbound, Direction::Outbound, socket::Options::default(), limit, &worker, outbound::serve)?;
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
         drain.finished().await;
         Ok(())
     }))
+}
+
+/// Accepts connections of one direction for as long as the worker lives.
+fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
+    listener: TcpListener,
+    direction: Direction,
+    options: socket::Options,
+    limit: usize,
+    worker: &Rc<Worker>,
+    serve: fn(Accepted, Rc<Worker>) -> F,
+) -> Result<(), String> {
+    let failed = |error| format!("the {} port: {error}", direction.name());
+    let at = listener.local_addr().map_err(failed)?;
+    let listener = socket::register(listener).map_err(failed)?;
+    let (to, full) = (worker.clone(), worker.clone());
+    let serve = move |accepted: Accepted| {
+        let worker = to.clone();
+        async move {
+            let (peer, original) = (accepted.peer, accepted.original);
+            if let Err(refusal) = serve(accepted, worker.clone()).await {
+                worker.accounts.stream_refused(direction, peer, original, &refusal);
+            }
+        }
+    };
+    let closed = move |peer, refusal: &_| full.accounts.stream_refused(direction, peer, at, refusal);
+    tokio::task::spawn_local(accept::run(listener, options, limit, worker.drain.clone(), serve, closed));
+    Ok(())
 }
 
 /// The certificate's renewal, not yet running.
