@@ -65,7 +65,7 @@ pub(crate) async fn run<F>(
 fn arrive(stream: TcpStream, peer: SocketAddr, options: &socket::Options) -> io::Result<Accepted> {
     socket::prepare(&stream, options)?;
     let original = socket::original_destination(&stream)?;
-    Ok(Accepted { stream, peer, original })
+    Ok(Accepted { stream, peer: socket::canonical(peer), original })
 }
 
 /// Descriptors may have run out: trying again at once would only burn the processor that is needed to close some.

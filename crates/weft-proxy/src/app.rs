@@ -43,9 +43,11 @@ const KEYS: usize = 16_384;
 pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_level: Box<dyn LogLevel>) -> Result<(), String> {
     let settings = Arc::new(settings);
     let limit = descriptors() / 3 / settings.cores.max(1);
-    for addr in [settings.inbound_listen, settings.outbound_listen, settings.admin_listen] {
-        socket::probe(addr).map_err(|error| format!("{addr} cannot be listened on: {error}"))?;
+    let unusable = |addr, error| format!("{addr} cannot be listened on: {error}");
+    for addr in [settings.inbound_listen, settings.admin_listen] {
+        socket::probe(addr).map_err(|error| unusable(addr, error))?;
     }
+    let outbound = socket::probe_any(settings.outbound_listeners()).map_err(|(addr, error)| unusable(addr, error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(LocalSet::new().run_until(async move {
         let (stop, stopping) = watch::channel(false);
@@ -64,7 +66,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
                 registry: registry.clone(),
                 stopping: stopping.clone(),
                 inbound: listen(settings.inbound_listen)?,
-                outbound: listen(settings.outbound_listen)?,
+                outbound: outbound.iter().map(|addr| listen(*addr)).collect::<Result<_, _>>()?,
                 limit,
             };
             let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker(parts));
@@ -87,7 +89,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
             // Its policy is there before its first connection.
             drop(view.inbound(*port));
         }
-        tracing::info!(inbound = %settings.inbound_listen, outbound = %settings.outbound_listen, identity = %settings.identity_local_name, "started");
+        tracing::info!(inbound = %settings.inbound_listen, outbound = ?outbound, identity = %settings.identity_local_name, "started");
         until_told(shutdown, &workers).await?;
         tracing::info!(grace = ?settings.shutdown_grace_period, "stopping: open connections may finish");
         stop.send_replace(true);
@@ -106,7 +108,7 @@ struct Parts {
     registry: Registry,
     stopping: watch::Receiver<bool>,
     inbound: TcpListener,
-    outbound: TcpListener,
+    outbound: Vec<TcpListener>,
     limit: usize,
 }
 
@@ -123,7 +125,9 @@ fn worker(parts: Parts) -> Result<(), String> {
             user_timeout: Some(settings.inbound_accept_user_timeout),
         };
         accepting(inbound, Direction::Inbound, accepted, limit, &worker, inbound::serve)?;
-        accepting(outbound, Direction::Outbound, socket::Options::default(), limit, &worker, outbound::serve)?;
+        for listener in outbound {
+            accepting(listener, Direction::Outbound, socket::Options::default(), limit, &worker, outbound::serve)?;
+        }
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
         drain.finished().await;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handle on what is known of `original`; something is known when it is returned.
 pub(crate) async fn run(original: SocketAddr, worker: &Worker) -> Result<Rc<Live<Option<Arc<Discovery>>>>, Refusal> {
-    if original.port() == worker.settings.outbound_listen.port() && original.ip().is_loopback() {
+    if original.ip().is_loopback() && worker.settings.outbound_listeners().iter().any(|addr| addr.port() == original.port()) {
         let reason = "a connection to the proxy's own outbound port was not redirected there";
         return Err(Refusal::new(Stage::Discover, Blame::Client, Retry::Safe, Cause::NoRoute, reason));
     }

@@ -70,7 +70,9 @@ macro_rules! settings {
 settings! {
     /// Where the application's outgoing connections are redirected to.
     outbound_listen: SocketAddr = "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR", "127.0.0.1:4140", address;
-    /// Where incoming connections are redirected to.
+    /// The same for several addresses, such as 127.0.0.1:4140,[::1]:4140; used in place of the single one.
+    outbound_listen_each: BTreeSet<SocketAddr> = "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS", "", list(address);
+    /// Where incoming connections are redirected to; [::] takes those of IPv4 as well.
     inbound_listen: SocketAddr = "LINKERD2_PROXY_INBOUND_LISTEN_ADDR", "0.0.0.0:4143", address;
     /// Where metrics and readiness are served.
     admin_listen: SocketAddr = "LINKERD2_PROXY_ADMIN_LISTEN_ADDR", "0.0.0.0:4191", address;
@@ -187,6 +189,11 @@ pub(crate) fn table() -> String {
 }
 
 impl Settings {
+    /// Every address that the application's outgoing connections are redirected to.
+    pub(crate) fn outbound_listeners(&self) -> BTreeSet<SocketAddr> {
+        if self.outbound_listen_each.is_empty() { BTreeSet::from([self.outbound_listen]) } else { self.outbound_listen_each.clone() }
+    }
+
     /// What no single value shows: combinations.
     fn check(&self, problems: &mut Vec<Problem>) {
         for (addr, name, variable) in [
@@ -434,6 +441,16 @@ pub(crate) mod tests {
         assert_eq!(settings.inbound_connect_timeout, Duration::from_millis(100));
         assert!(settings.shutdown_endpoint);
         assert_eq!(settings.log_format, LogFormat::Json);
+    }
+
+    /// Requirement: the outbound side listens on each address of the list, and on the single one where there is no list.
+    #[test]
+    fn several_outbound_addresses_replace_the_single_one() {
+        let both = ["127.0.0.1:4140", "[::1]:4140"].map(|addr| addr.parse().unwrap());
+        let settings = read(&[("LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS", "127.0.0.1:4140,[::1]:4140")]).unwrap();
+        assert_eq!(settings.outbound_listeners(), BTreeSet::from(both));
+        let settings = read(&[("LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR", "127.0.0.1:5140")]).unwrap();
+        assert_eq!(settings.outbound_listeners(), BTreeSet::from(["127.0.0.1:5140".parse().unwrap()]));
     }
 
     /// Requirement: each wrong value names the variable, the value and what is allowed.

@@ -4,7 +4,7 @@
 //! rules leave them alone.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
@@ -20,11 +20,17 @@ pub(crate) struct Options {
     pub(crate) user_timeout: Option<Duration>,
 }
 
-/// Listens with `SO_REUSEPORT`, so that every worker has a queue of its own.
+/// Listens with `SO_REUSEPORT`, so that every worker has a queue of its own. `[::]` takes IPv4 as well.
 ///
 /// The first worker's listener is probed without it: a second proxy would otherwise silently take half of the traffic.
 pub(crate) fn listen(addr: SocketAddr, shared: bool, backlog: i32) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = match Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)) {
+        // A kernel without IPv6: what is meant for both families is for the one that is there.
+        Err(error) if error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) && addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            return listen((Ipv4Addr::UNSPECIFIED, addr.port()).into(), shared, backlog);
+        }
+        socket => socket?,
+    };
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     if addr.is_ipv6() {
@@ -43,26 +49,58 @@ pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
     listen(addr, false, 0).map(drop)
 }
 
+/// Those of the addresses that this machine has: one without IPv6, for example, has no [::1]. Fails as `probe` does on any of them, and
+/// when it has none.
+pub(crate) fn probe_any(addrs: impl IntoIterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, (SocketAddr, io::Error)> {
+    let (mut found, mut lacking) = (Vec::new(), None);
+    for addr in addrs {
+        match probe(addr) {
+            Ok(()) => found.push(addr),
+            Err(error) if absent(&error) => {
+                tracing::warn!(%addr, %error, "this machine does not have the address: nothing is accepted there");
+                lacking = Some((addr, error));
+            }
+            Err(error) => return Err((addr, error)),
+        }
+    }
+    match lacking {
+        Some(lacking) if found.is_empty() => Err(lacking),
+        _ => Ok(found),
+    }
+}
+
+fn absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
+}
+
 /// Hands a bound listener to the runtime that runs now.
 pub(crate) fn register(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
 /// Where the client wanted to go before the redirect (`SO_ORIGINAL_DST`, `IP6T_SO_ORIGINAL_DST`); the local address where nothing was
-/// redirected.
+/// redirected. An IPv4 address is one, also on a socket of both families.
 pub(crate) fn original_destination(stream: &TcpStream) -> io::Result<SocketAddr> {
-    let local = stream.local_addr()?;
-    let original = if local.is_ipv4() {
-        getsockopt(stream, sockopt::OriginalDst).ok().map(|a| {
+    let local = canonical(stream.local_addr()?);
+    let original = match local {
+        SocketAddr::V4(_) => getsockopt(stream, sockopt::OriginalDst).ok().map(|a| {
             let ip = u32::from_be(a.sin_addr.s_addr).into();
             SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(a.sin_port)))
-        })
-    } else {
-        getsockopt(stream, sockopt::Ip6tOriginalDst)
+        }),
+        // With its scope: a link-local address means nothing without.
+        SocketAddr::V6(_) => getsockopt(stream, sockopt::Ip6tOriginalDst)
             .ok()
-            .map(|a| SocketAddr::V6(SocketAddrV6::new(a.sin6_addr.s6_addr.into(), u16::from_be(a.sin6_port), 0, 0)))
+            .map(|a| SocketAddr::V6(SocketAddrV6::new(a.sin6_addr.s6_addr.into(), u16::from_be(a.sin6_port), 0, a.sin6_scope_id))),
     };
     Ok(original.unwrap_or(local))
+}
+
+/// An IPv4 address that a socket of both families shows as IPv6 (`::ffff:1.2.3.4`), as what it is: policies and labels know one form.
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, addr.port()),
+        IpAddr::V6(_) => addr,
+    }
 }
 
 /// Prepares an accepted connection: no delay, keepalive.
@@ -90,4 +128,104 @@ fn apply(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
         socket.set_tcp_user_timeout(options.user_timeout)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn local(addr: &str) -> SocketAddr {
+        addr.parse().expect("address")
+    }
+
+    /// Requirement: a listener at [::] takes both families, and what comes by IPv4 is seen as IPv4.
+    #[test]
+    fn one_listener_takes_both_families() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(async {
+            let listener = register(listen(local("[::]:0"), true, 8).expect("listen")).expect("register");
+            let port = listener.local_addr().expect("address").port();
+            for to in [SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)] {
+                let (connected, accepted) = tokio::join!(connect(to, &Options::default()), listener.accept());
+                let (client, (server, peer)) = (connected.expect("connect"), accepted.expect("accept"));
+                assert_eq!(original_destination(&server).expect("destination"), to);
+                assert_eq!(canonical(peer), client.local_addr().expect("address"));
+            }
+        });
+    }
+
+    /// Requirement: both ends of the proxy keep connections alive and give up on dead peers as Linkerd does: probes after the time and at
+    /// its interval, a limit on unacknowledged bytes, no delay of small writes.
+    #[test]
+    fn connections_are_kept_alive() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(async {
+            let (time, limit) = (Duration::from_secs(10), Duration::from_secs(30));
+            let options = Options { mark: None, keepalive: Some(time), user_timeout: Some(limit) };
+            let listener = register(listen(local("127.0.0.1:0"), true, 8).expect("listen")).expect("register");
+            let to = listener.local_addr().expect("address");
+            let (connected, accepted) = tokio::join!(connect(to, &options), listener.accept());
+            let (client, server) = (connected.expect("connect"), accepted.expect("accept").0);
+            prepare(&server, &options).expect("prepared");
+            for stream in [client, server] {
+                let socket = SockRef::from(&stream);
+                assert!(socket.keepalive().expect("keepalive") && stream.nodelay().expect("no delay"));
+                assert_eq!((socket.tcp_keepalive_time().expect("time"), socket.tcp_keepalive_interval().expect("interval")), (time, time));
+                assert_eq!(socket.tcp_user_timeout().expect("limit"), Some(limit));
+            }
+        });
+    }
+
+    /// Requirement: an address that the machine lacks is left out while another is there; an address in use is an error all the same.
+    #[test]
+    fn addresses_that_are_not_there_are_left_out() {
+        let (here, nowhere) = (local("127.0.0.1:0"), local("[2001:db8::1]:4140"));
+        assert_eq!(probe_any([here, nowhere]).expect("one is there"), [here]);
+        assert_eq!(probe_any([nowhere]).expect_err("none is there").0, nowhere);
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+        let taken = taken.local_addr().map(|addr| (taken, addr)).expect("address");
+        assert_eq!(probe_any([here, taken.1]).expect_err("in use").1.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// Requirement: the original destination of a redirected connection is the one that the client connected to, of either family, on a
+    /// listener of both families and on one of IPv6 alone.
+    #[test]
+    fn redirected_connections_keep_their_destination() {
+        let itself = std::env::current_exe().expect("this program");
+        let inner = "socket::tests::redirected_inside_a_namespace";
+        let ran =
+            Command::new("unshare").args(["--user", "--map-root-user", "--net"]).arg(itself).args(["--ignored", "--exact", inner]).output();
+        let ran = ran.expect("unshare runs: apt-get install util-linux");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    #[test]
+    #[ignore = "needs a network namespace of its own: redirected_connections_keep_their_destination runs it in one"]
+    fn redirected_inside_a_namespace() {
+        for command in [
+            &["ip", "link", "set", "lo", "up"][..],
+            &["ip", "address", "add", "192.0.2.7/32", "dev", "lo"],
+            &["ip", "address", "add", "2001:db8::7/128", "dev", "lo", "nodad"],
+            &["nft", "add table inet t; add chain inet t out { type nat hook output priority -100; }"],
+            &["nft", "add rule inet t out tcp dport 80 redirect to :4140"],
+            &["nft", "add rule inet t out tcp dport 81 redirect to :4141"],
+        ] {
+            let ran = Command::new(command[0]).args(&command[1..]).output().expect("ip and nft run: apt-get install iproute2 nftables");
+            assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(async {
+            let both = register(listen(local("[::]:4140"), true, 8).expect("listen")).expect("register");
+            let loopback = register(listen(local("[::1]:4141"), true, 8).expect("listen")).expect("register");
+            for (listener, to) in [(&both, "192.0.2.7:80"), (&both, "[2001:db8::7]:80"), (&loopback, "[2001:db8::7]:81")] {
+                let options = Options { mark: Some(0x57), ..Options::default() };
+                let (connected, accepted) = tokio::join!(connect(local(to), &options), listener.accept());
+                connected.expect("connect");
+                assert_eq!(original_destination(&accepted.expect("accept").0).expect("destination"), local(to));
+            }
+        });
+    }
 }
