@@ -11,6 +11,7 @@ from weft import model
 from weft.local.addresses import Addresses
 from weft.local.documents import Documents, Written
 from weft.local.rules import Balanced
+from weft.model import ports
 from weft.model.workload import Readiness, Workload, WorkloadPort
 
 CONTROL_NAMESPACE = "weft"
@@ -230,8 +231,9 @@ def _implied_service(workload: Workload, address: str) -> Service:
 
 
 def _port_list(text: str) -> tuple[str, ...]:
-    """`25,8000-8010` as nft wants it: numbers and ranges."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """`25,8000-8010` as nft wants it: numbers and ranges that do not overlap."""
+    merged = ports.merged(ports.ranges(text))
+    return tuple(str(low) if low == high else f"{low}-{high}" for low, high in merged)
 
 
 _PROXY_SETTINGS = (
