@@ -136,7 +136,7 @@ def make(documents: Documents, before: Addresses | None = None) -> Plan:
             addresses, address = addresses.replica(f"{_key(workload.meta)}-{ordinal}")
             replica = _replica(documents, workload, ordinal, address)
             replicas[replica.key] = replica
-            labels[replica.key] = _labels(workload, replica)
+            labels[replica.key] = _labels(documents, workload, replica)
         for entry in workload.publish:
             publish[(entry.host, entry.listen)] = (_key(workload.meta), entry.port)
     written = {document.key: document for document in documents.written if document.kind == "Service"}
@@ -187,11 +187,14 @@ def _namespace_annotations(documents: Documents, name: str) -> Mapping[str, str]
     return next((found.meta.annotations for found in documents.namespaces if found.meta.name == name), {})
 
 
-def _labels(workload: Workload, replica: Replica) -> Labels:
+def _labels(documents: Documents, workload: Workload, replica: Replica) -> Labels:
     labels = _workload_labels(workload)
     if replica.meshed:
         labels["linkerd.io/control-plane-ns"] = CONTROL_NAMESPACE
-    annotations = {**workload.meta.annotations, "mesh.weft.dev/origin": str(workload.meta.origin)}
+    # As an injector does: what the namespace configures is on the pod, where clients' proxies are told of it.
+    of_namespace = _namespace_annotations(documents, workload.meta.namespace)
+    configured = {name: value for name, value in of_namespace.items() if name.startswith("config.linkerd.io/")}
+    annotations = {**configured, **workload.meta.annotations, "mesh.weft.dev/origin": str(workload.meta.origin)}
     return Labels(tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
 
 
