@@ -22,6 +22,7 @@ mod connection;
 mod families;
 mod handles;
 mod labels;
+mod names;
 mod record;
 
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use weft_core::policy::{Denied, Permit};
 use self::cache::{Address, Cache, Kept, Key};
 pub(crate) use self::connection::Connection;
 use self::handles::{Hop, Route};
+use self::names::Names;
 pub(crate) use self::record::Record;
 use self::record::Side;
 use crate::metrics::{Family, Labels, Registry, Shard};
@@ -49,6 +51,7 @@ pub(crate) struct Accounts {
     clock: Box<dyn Fn() -> Instant>,
     hops: Cache<Hop>,
     routes: Cache<Route>,
+    server_names: Names,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,7 @@ pub(crate) enum Tls<'a> {
     Server(&'a Identity),
     /// None, and why: `loopback`, `port_skipped`, `no_tls_from_remote`, `not_provided_by_service_discovery`.
     No(&'static str),
-    /// The application's own, passed through.
+    /// The application's own, passed through, and the server name in its greeting.
     Opaque(Option<&'a str>),
 }
 
@@ -89,7 +92,13 @@ pub(crate) struct Arrival {
 impl Accounts {
     /// A new shard of the registry; `clock` is asked at the beginning, the first byte and the end of each exchange.
     pub(crate) fn new(registry: &Registry, clock: impl Fn() -> Instant + 'static) -> Self {
-        Accounts { shard: registry.shard(), clock: Box::new(clock), hops: Cache::new(), routes: Cache::new() }
+        Accounts {
+            shard: registry.shard(),
+            clock: Box::new(clock),
+            hops: Cache::new(),
+            routes: Cache::new(),
+            server_names: Names::default(),
+        }
     }
 
     /// Opens the record of a request from elsewhere.
@@ -115,7 +124,13 @@ impl Accounts {
 
     /// Any other connection.
     pub(crate) fn connection(&self, direction: Direction, peer: Peer, target: SocketAddr, tls: Tls<'_>) -> Connection {
-        Connection::new(&self.shard, labels::connection(direction, peer, target, &tls))
+        match tls {
+            Tls::Opaque(Some(name)) => {
+                let name = self.server_names.bounded(name, (self.clock)());
+                Connection::new(&self.shard, labels::connection(direction, peer, target, &Tls::Opaque(Some(name))))
+            }
+            tls => Connection::new(&self.shard, labels::connection(direction, peer, target, &tls)),
+        }
     }
 
     /// Policy allowed a connection whose bytes are passed on as they are.
