@@ -36,6 +36,8 @@ use crate::{clock, inbound, outbound, socket};
 
 /// What is accepted but not yet served waits in the kernel.
 const BACKLOG: i32 = 4096;
+/// How long dropping what is open may take once the grace period has ended.
+const DROPPING: Duration = Duration::from_secs(1);
 /// Destinations, endpoint sets and ports known at a time, each.
 const KEYS: usize = 16_384;
 
@@ -51,6 +53,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(LocalSet::new().run_until(async move {
         let (stop, stopping) = watch::channel(false);
+        let (give_up, given_up) = watch::channel(false);
         let readiness = Readiness::default();
         let registry = Registry::new(settings.metrics_retain_idle);
         let identity = Identity::new(&settings)?;
@@ -65,6 +68,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
                 mesh: mesh.clone(),
                 registry: registry.clone(),
                 stopping: stopping.clone(),
+                given_up: given_up.clone(),
                 inbound: listen(settings.inbound_listen)?,
                 outbound: outbound.iter().map(|addr| listen(*addr)).collect::<Result<_, _>>()?,
                 limit,
@@ -93,8 +97,11 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         until_told(shutdown, &workers).await?;
         tracing::info!(grace = ?settings.shutdown_grace_period, "stopping: open connections may finish");
         stop.send_replace(true);
-        if tokio::time::timeout(settings.shutdown_grace_period, finished(workers)).await.is_err() {
+        if tokio::time::timeout(settings.shutdown_grace_period, finished(&workers)).await.is_err() {
             tracing::warn!("connections were still open when the grace period ended");
+            give_up.send_replace(true);
+            // What the end of the process closes looks complete to its peer: workers drop their connections themselves.
+            let _ = tokio::time::timeout(DROPPING, finished(&workers)).await;
         }
         Ok(())
     }))
@@ -107,6 +114,7 @@ struct Parts {
     mesh: watch::Receiver<Option<Arc<Mesh>>>,
     registry: Registry,
     stopping: watch::Receiver<bool>,
+    given_up: watch::Receiver<bool>,
     inbound: TcpListener,
     outbound: Vec<TcpListener>,
     limit: usize,
@@ -115,7 +123,7 @@ struct Parts {
 fn worker(parts: Parts) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(LocalSet::new().run_until(async move {
-        let Parts { settings, view, mesh, registry, stopping, inbound, outbound, limit } = parts;
+        let Parts { settings, view, mesh, registry, stopping, mut given_up, inbound, outbound, limit } = parts;
         let drain = Drain::new(stopping);
         let accounts = Accounts::new(&registry, clock::now);
         let worker = Rc::new(Worker::new(settings.clone(), view, mesh, accounts, drain.clone(), random()));
@@ -130,7 +138,10 @@ fn worker(parts: Parts) -> Result<(), String> {
         }
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
-        drain.finished().await;
+        tokio::select! {
+            () = drain.finished() => {}
+            _ = given_up.wait_for(|given_up| *given_up) => {}
+        }
         Ok(())
     }))
 }
@@ -276,7 +287,7 @@ async fn until_told(mut shutdown: mpsc::Receiver<()>, workers: &[JoinHandle<Resu
     }
 }
 
-async fn finished(workers: Vec<JoinHandle<Result<(), String>>>) {
+async fn finished(workers: &[JoinHandle<Result<(), String>>]) {
     while !workers.iter().all(JoinHandle::is_finished) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

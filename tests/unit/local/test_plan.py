@@ -118,7 +118,7 @@ def test_bad_references_are_problems_with_a_place(tmp_path: Path, mesh: str, pla
 
 
 def test_skipped_ports_come_from_workload_and_namespace(mesh: str, planned: Callable[..., Plan]) -> None:
-    """Requirement: lists become ranges that nft takes; what the namespace configures is on the pod, as after injection."""
+    """Requirement: lists become ranges that nft takes; what the namespace configures is on the pod."""
     skip = "config.linkerd.io/skip-inbound-ports"
     namespace = (
         f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: default, annotations: {{{skip}: '20-30,25,31'}}}}\n"
