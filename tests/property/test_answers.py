@@ -13,9 +13,10 @@ from weft.compile.answer import Address, Endpoints, Unanswerable
 from weft.compile.authority import Authority
 from weft.compile.targets import Target
 from weft.gen import destination_pb2
-from weft.model import Document, Meta, Namespace, ObjectId, Origin, Pod, Route, Service
+from weft.model import Document, Meta, Namespace, ObjectId, Origin, Pod, Route, Server, Service
 from weft.model.pod import ContainerPort
 from weft.model.route import BackendRef, HttpMatch, ParentRef, Rule
+from weft.model.server import ProxyProtocol, Selector
 from weft.model.service import ServicePort
 from weft.model.settings import Settings
 from weft.model.snapshot import Snapshot
@@ -39,7 +40,7 @@ def meta(draw: Callable[[st.SearchStrategy[Any]], Any], group: str, kind: str, n
 
 @st.composite
 def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
-    kind = draw(st.sampled_from(("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute")))
+    kind = draw(st.sampled_from(("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute", "Server")))
     if kind == "Pod":
         return Pod(
             meta=meta(draw, "", kind),
@@ -48,6 +49,14 @@ def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
             service_account="sa",
             hostname=draw(st.sampled_from(NAMES)),
             ports=tuple(ContainerPort("http", each) for each in draw(st.lists(st.sampled_from(PORTS), max_size=1))),
+        )
+    if kind == "Server":
+        return Server(
+            meta=meta(draw, "policy.linkerd.io", kind),
+            pods=Selector(draw(st.dictionaries(st.just("app"), st.sampled_from(NAMES)))),
+            port=draw(st.sampled_from((*PORTS, "http"))),
+            protocol=draw(st.sampled_from(ProxyProtocol)),
+            access_policy=draw(st.sampled_from(("deny", "all-unauthenticated"))),
         )
     if kind == "Service":
         return Service(

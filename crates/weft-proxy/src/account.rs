@@ -23,6 +23,7 @@ mod connection;
 mod families;
 mod handles;
 mod labels;
+mod names;
 mod record;
 
 use std::net::SocketAddr;
@@ -41,6 +42,7 @@ use self::cache::{Address, Cache, Kept, Key};
 pub(crate) use self::connection::Connection;
 pub(crate) use self::families::ALL as FAMILIES;
 use self::handles::{Hop, Route};
+use self::names::Names;
 pub(crate) use self::record::Record;
 use self::record::Side;
 use crate::metrics::{Family, Labels, Registry, Shard};
@@ -54,6 +56,7 @@ pub(crate) struct Accounts {
     hops: Cache<Hop>,
     routes: Cache<Route>,
     access: Option<access::AccessLog>,
+    server_names: Names,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +81,7 @@ pub(crate) enum Tls<'a> {
     Server(&'a Identity),
     /// None, and why: `loopback`, `port_skipped`, `no_tls_from_remote`, `not_provided_by_service_discovery`.
     No(&'static str),
-    /// The application's own, passed through.
+    /// The application's own, passed through, and the server name in its greeting.
     Opaque(Option<&'a str>),
 }
 
@@ -94,7 +97,14 @@ pub(crate) struct Arrival {
 impl Accounts {
     /// A new shard of the registry; `clock` is asked at the beginning, the first byte and the end of each exchange.
     pub(crate) fn new(registry: &Registry, clock: impl Fn() -> Instant + 'static) -> Self {
-        Accounts { shard: registry.shard(), clock: Box::new(clock), hops: Cache::new(), routes: Cache::new(), access: None }
+        Accounts {
+            shard: registry.shard(),
+            clock: Box::new(clock),
+            hops: Cache::new(),
+            routes: Cache::new(),
+            access: None,
+            server_names: Names::default(),
+        }
     }
 
     /// The same, with a line in an access log for each inbound request.
@@ -126,7 +136,13 @@ impl Accounts {
 
     /// Any other connection.
     pub(crate) fn connection(&self, direction: Direction, peer: Peer, target: SocketAddr, tls: Tls<'_>) -> Connection {
-        Connection::new(&self.shard, labels::connection(direction, peer, target, &tls))
+        match tls {
+            Tls::Opaque(Some(name)) => {
+                let name = self.server_names.bounded(name, (self.clock)());
+                Connection::new(&self.shard, labels::connection(direction, peer, target, &Tls::Opaque(Some(name))))
+            }
+            tls => Connection::new(&self.shard, labels::connection(direction, peer, target, &tls)),
+        }
     }
 
     /// Policy allowed a connection whose bytes are passed on as they are.

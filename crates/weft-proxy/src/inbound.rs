@@ -128,11 +128,13 @@ fn party(from: &Arrival) -> Party {
 /// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.
 async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> Result<(), Refusal> {
     let Inbound { worker, from, port } = connection;
-    let permit =
-        policy::stream(policy, &from.client, from.remote.ip()).inspect_err(|denied| worker.accounts.stream_denied(from, denied))?;
+    let permit = policy::stream(policy, &from.client, from.remote.ip()).inspect_err(|denied| {
+        worker.accounts.stream_denied(from, denied);
+        io.abort();
+    })?;
     worker.accounts.stream_permitted(from, &permit);
     let application = Target::One(worker.application(from.target));
-    let (upstream, _in_flight) = send::stream(worker, &application).await?;
+    let (upstream, _in_flight) = send::stream(worker, &application).await.inspect_err(|_| io.abort())?;
     tokio::select! {
         carried = relay::run(io, upstream) => {
             worker.accounts.stream_ended(Direction::Inbound, from.remote, from.target, &carried);

@@ -100,8 +100,8 @@ impl Io {
         }
     }
 
-    /// Ends the connection with a reset, so that the peer cannot take the end for a clean one.
-    pub(crate) fn abort(self) {
+    /// The connection will end with a reset when it is dropped, so that the peer cannot take the end for a clean one.
+    pub(crate) fn abort(&self) {
         // A failure means that the connection is gone already, which is what was wanted.
         let _ = socket2::SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }

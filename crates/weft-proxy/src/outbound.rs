@@ -43,12 +43,15 @@ pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), 
     let destination = discover::run(original, &worker).await?;
     let discovery = destination.load();
     let connection = Rc::new(Outbound { worker, client, original, destination });
-    let account = connection.worker.accounts.connection(Direction::Outbound, Peer::Source, original, Tls::No("loopback"));
-    let io = Io::new(stream).counted(account);
     let (kind, io) = match detection(discovery.as_deref(), &connection.worker) {
-        Some(timeout) => detect::http(io, timeout).await?,
-        None => (Kind::Opaque, io),
+        Some(timeout) => detect::any(Io::new(stream), timeout).await?,
+        None => (Kind::Opaque, Io::new(stream)),
     };
+    let tls = match &kind {
+        Kind::Tls { sni } => Tls::Opaque(sni.as_deref()),
+        Kind::Http1 | Kind::Http2 | Kind::Opaque => Tls::No("loopback"),
+    };
+    let io = io.counted(connection.worker.accounts.connection(Direction::Outbound, Peer::Source, original, tls));
     match kind {
         Kind::Http1 => serve_http(connection, io, Version::H1).await,
         Kind::Http2 => serve_http(connection, io, Version::H2).await,
@@ -150,10 +153,14 @@ fn terms(rule: &OutboundRule, overrides: Option<Box<Overrides>>) -> Terms {
 async fn forward_bytes(connection: &Outbound, discovery: Option<&Discovery>, io: Io) -> Result<(), Refusal> {
     let worker = &*connection.worker;
     let target = match discovery {
-        Some(Discovery::Policy(policy)) => opaque_target(&policy.protocol, worker)?,
-        other => connection.straight(other),
+        Some(Discovery::Policy(policy)) => opaque_target(&policy.protocol, worker),
+        other => Ok(connection.straight(other)),
     };
-    let (upstream, _in_flight) = send::stream(worker, &target).await?;
+    let (upstream, _in_flight) = match target {
+        Ok(target) => send::stream(worker, &target).await,
+        Err(refusal) => Err(refusal),
+    }
+    .inspect_err(|_| io.abort())?;
     let carried = relay::run(io, upstream).await;
     worker.accounts.stream_ended(Direction::Outbound, connection.client, connection.original, &carried);
     Ok(())

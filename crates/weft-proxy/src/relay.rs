@@ -66,15 +66,17 @@ impl fmt::Display for End {
     }
 }
 
-/// Relays until both sides have finished or one fails. Dropping the future closes both.
-pub(crate) async fn run(mut client: Io, mut server: Io) -> Carried {
+/// Relays until both sides have finished or one fails. Dropping the future resets both: what was carried is not the whole.
+pub(crate) async fn run(client: Io, server: Io) -> Carried {
+    let mut ends = Ends { client, server, complete: false };
+    let Ends { client, server, complete } = &mut ends;
     let (mut up, mut down) = (Half::new(), Half::new());
     let ended = poll_fn(|cx| {
-        let up_done = up.poll(cx, &mut client, &mut server);
+        let up_done = up.poll(cx, client, server);
         if let Poll::Ready(Err(failed)) = up_done {
             return Poll::Ready(Err((Way::Up, failed)));
         }
-        let down_done = down.poll(cx, &mut server, &mut client);
+        let down_done = down.poll(cx, server, client);
         if let Poll::Ready(Err(failed)) = down_done {
             return Poll::Ready(Err((Way::Down, failed)));
         }
@@ -86,11 +88,24 @@ pub(crate) async fn run(mut client: Io, mut server: Io) -> Carried {
         Err((Way::Up, Failed::Reading(error)) | (Way::Down, Failed::Writing(error))) => End::ClientBroke(error),
         Err((Way::Down, Failed::Reading(error)) | (Way::Up, Failed::Writing(error))) => End::ServerBroke(error),
     };
-    if !matches!(end, End::Complete) {
-        client.abort();
-        server.abort();
-    }
+    *complete = matches!(end, End::Complete);
     Carried { up: up.total, down: down.total, end }
+}
+
+/// The two connections of a relay; they end with a reset unless it came to its end.
+struct Ends {
+    client: Io,
+    server: Io,
+    complete: bool,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if !self.complete {
+            self.client.abort();
+            self.server.abort();
+        }
+    }
 }
 
 enum Failed {
@@ -177,6 +192,9 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
+    use crate::io::Prefixed;
+    use crate::tls::tests::{ca, expected, mesh};
+    use crate::tls::{self, Alpn};
 
     fn talk<F: Future<Output = ()>>(conversation: F) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
@@ -231,6 +249,98 @@ mod tests {
             let error = client.read(&mut part).await.expect_err("no clean end");
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
             assert!(matches!(relay.await.expect("relay").end, End::ServerBroke(_)));
+        });
+    }
+
+    /// Both ends of one mTLS connection.
+    async fn secured() -> (Io, Io) {
+        let ca = ca();
+        let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
+        let config = client.client(&expected("web.default"), Alpn::Transport).expect("configuration");
+        let (connected, accepted) = sockets().await;
+        let (client, server) = tokio::join!(tls::connect(config, "web.default", connected), tls::accept(&server, Prefixed::new(accepted)));
+        (client.expect("client").0, server.expect("server").io)
+    }
+
+    /// A client and a server with two proxies between them that speak mTLS with each other.
+    async fn meshed() -> (TcpStream, TcpStream, [JoinHandle<Carried>; 2]) {
+        let ((client, near), (far, server), (dialled, accepted)) = (sockets().await, sockets().await, secured().await);
+        let outbound = tokio::task::spawn_local(async move { run(Io::new(near), dialled).await });
+        let inbound = tokio::task::spawn_local(async move { run(accepted, Io::new(far)).await });
+        (client, server, [outbound, inbound])
+    }
+
+    async fn is_reset(mut side: TcpStream) {
+        let error = side.read(&mut [0; 16]).await.expect_err("no clean end");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    /// Requirement: through two proxies and mTLS each side's half-close reaches the other, which goes on sending.
+    #[test]
+    fn a_half_close_passes_two_proxies() {
+        talk(async {
+            for server_first in [false, true] {
+                let (client, server, relays) = meshed().await;
+                let (mut first, mut second) = if server_first { (server, client) } else { (client, server) };
+                first.write_all(b"all I say").await.expect("written");
+                first.shutdown().await.expect("half closed");
+                let mut said = String::new();
+                second.read_to_string(&mut said).await.expect("the end arrives as an end");
+                assert_eq!(said, "all I say");
+                second.write_all(b"heard").await.expect("written");
+                drop(second);
+                let mut said = String::new();
+                first.read_to_string(&mut said).await.expect("the answer, to its end");
+                assert_eq!(said, "heard");
+                for relay in relays {
+                    assert!(matches!(relay.await.expect("relay").end, End::Complete));
+                }
+            }
+        });
+    }
+
+    /// Requirement: through two proxies and mTLS a reset of either side is a reset of the other.
+    #[test]
+    fn a_reset_passes_two_proxies() {
+        talk(async {
+            for of_server in [false, true] {
+                let (mut client, mut server, relays) = meshed().await;
+                client.write_all(b"?").await.expect("written");
+                server.read_exact(&mut [0]).await.expect("arrived");
+                let (breaking, other) = if of_server { (server, client) } else { (client, server) };
+                Io::new(breaking).abort();
+                is_reset(other).await;
+                for relay in relays {
+                    assert_eq!(matches!(relay.await.expect("relay").end, End::ServerBroke(_)), of_server);
+                }
+            }
+        });
+    }
+
+    /// Requirement: mTLS that ends without its own word of the end (a proxy that died, bytes cut off on the way) is a reset for the
+    /// application, not an end of its stream.
+    #[test]
+    fn a_lost_end_of_tls_is_a_reset() {
+        talk(async {
+            let ((far, server), (dialled, accepted)) = (sockets().await, secured().await);
+            let relay = tokio::task::spawn_local(async move { run(accepted, Io::new(far)).await });
+            // Closes TCP in order, without close_notify.
+            drop(dialled);
+            is_reset(server).await;
+            assert!(matches!(relay.await.expect("relay").end, End::ClientBroke(_)));
+        });
+    }
+
+    /// Requirement: a relay that is given up (its permission was taken back) ends both sides with a reset.
+    #[test]
+    fn a_relay_that_is_dropped_resets_both() {
+        talk(async {
+            let (mut client, mut server, relay) = relayed().await;
+            client.write_all(b"?").await.expect("written");
+            server.read_exact(&mut [0]).await.expect("arrived");
+            relay.abort();
+            is_reset(client).await;
+            is_reset(server).await;
         });
     }
 

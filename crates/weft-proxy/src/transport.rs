@@ -23,7 +23,8 @@ use crate::worker::Worker;
 pub(crate) struct Arrived {
     pub(crate) io: Io,
     pub(crate) arrival: Arrival,
-    /// Whether nothing is left to detect: foreign TLS is passed on as bytes, and so is a port that is declared opaque.
+    /// Whether nothing is left to detect: foreign TLS is passed on as bytes, and so is a port that is declared opaque, and what the client's
+    /// proxy found to be no HTTP. Looking again would keep a client waiting whose server speaks first.
     pub(crate) opaque: bool,
 }
 
@@ -65,9 +66,11 @@ async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worke
         .map_err(|_| refused(Blame::Client, "the TLS handshake took too long"))?
         .map_err(|error| refused(Blame::Client, format!("the TLS handshake failed: {error}")))?;
     let mut io = terminated.io;
+    let mut bytes = false;
     let target = if terminated.transport_header {
         let (header, rest) = read_header(&mut io, worker).await?;
         io = io.with_prefix(rest);
+        bytes = header.protocol.is_none();
         SocketAddr::new(accepted.original.ip(), header.port)
     } else if direct {
         return Err(refused(Blame::Client, "a mesh connection to the proxy's own port carries no transport header"));
@@ -77,7 +80,7 @@ async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worke
     if target.port() == worker.settings.inbound_listen.port() {
         return Err(refused(Blame::Client, "the transport header names the proxy's own port"));
     }
-    let opaque = declared_opaque(worker, target.port());
+    let opaque = bytes || declared_opaque(worker, target.port());
     let arrival = Arrival { remote: accepted.peer, target, client: terminated.client };
     Ok(Arrived { io: io.counted(worker.accounts.accepted(&arrival)), arrival, opaque })
 }

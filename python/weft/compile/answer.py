@@ -85,6 +85,7 @@ class Protocol(Enum):
     HTTP2 = "http2"
     GRPC = "grpc"
     OPAQUE = "opaque"
+    TLS = "tls"
 
 
 @dataclass(frozen=True, slots=True)

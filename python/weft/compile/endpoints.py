@@ -8,7 +8,7 @@ from weft.compile.answer import About, Address, Code, Endpoint, Endpoints, Unans
 from weft.compile.authority import Authority
 from weft.compile.opaque import opaque_pod_port
 from weft.compile.reading import Reading
-from weft.model import Pod, Service
+from weft.model import Pod, Service, ports
 from weft.model.service import ServicePort
 
 PROXY_PORTS = frozenset({4190, 4191})
@@ -66,12 +66,7 @@ def _target(pod: Pod, port: ServicePort | None, asked: int) -> int | None:
 
 
 def _skipped(pod: Pod, port: int) -> bool:
-    for part in pod.meta.annotations.get(SKIP_INBOUND_PORTS, "").split(","):
-        low, dash, high = part.strip().partition("-")
-        high = high if dash else low
-        if low.isdecimal() and high.isdecimal() and int(low) <= port <= int(high):
-            return True
-    return False
+    return ports.contains(ports.ranges(pod.meta.annotations.get(SKIP_INBOUND_PORTS, "")), port)
 
 
 def _set_labels(service: Service) -> dict[str, str]:

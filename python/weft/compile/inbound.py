@@ -1,7 +1,8 @@
 """Who may reach one port of one workload, and what the port speaks.
 
-Only default policies yet: the pod's annotation, its namespace's, the mesh's. Paths that the machine itself probes are
-let in always, because a probe carries no identity.
+A Server that selects the port says both; else the default policy does: the pod's annotation, its namespace's, the
+mesh's. Grants by documents of their own (AuthorizationPolicy and the like) are not read yet, so that a Server without
+`accessPolicy` lets nobody in. Paths that the machine itself probes are let in always: a probe carries no identity.
 """
 
 from weft.compile.answer import (
@@ -18,8 +19,17 @@ from weft.compile.opaque import opaque_pod_port
 from weft.compile.reading import Reading
 from weft.model import Pod
 from weft.model.route import Compare, HttpMatch, PathMatch
+from weft.model.server import ProxyProtocol
 from weft.model.settings import INBOUND_POLICIES
 
+PROTOCOLS = {
+    ProxyProtocol.UNKNOWN: Protocol.DETECT,
+    ProxyProtocol.HTTP1: Protocol.HTTP1,
+    ProxyProtocol.HTTP2: Protocol.HTTP2,
+    ProxyProtocol.GRPC: Protocol.GRPC,
+    ProxyProtocol.OPAQUE: Protocol.OPAQUE,
+    ProxyProtocol.TLS: Protocol.TLS,
+}
 DEFAULT_POLICY = "config.linkerd.io/default-inbound-policy"
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
@@ -29,12 +39,16 @@ def inbound(mesh: Reading, namespace: str, name: str, port: int) -> InboundPolic
     pod = mesh.pod(namespace, name)
     if pod is None:
         return Unanswerable(Code.NOT_FOUND, f"no pod {name} in namespace {namespace}")
-    default = policy_name(mesh, pod)
-    about = About(name=default)
-    authorizations = _authorizations(mesh, default)
-    protocol = Protocol.OPAQUE if opaque_pod_port(mesh, pod, port) else Protocol.DETECT
-    routes = () if protocol is Protocol.OPAQUE else _routes(mesh, pod, port)
-    return InboundPolicy(about, protocol, pod.ips, authorizations, routes)
+    server = mesh.server_of(pod, port)
+    if server is not None:
+        about = About("server", server.meta.name, server.meta.id.group, server.meta.namespace)
+        protocol, policy = PROTOCOLS[server.protocol], server.access_policy
+    else:
+        policy = policy_name(mesh, pod)
+        about = About(name=policy)
+        protocol = Protocol.OPAQUE if opaque_pod_port(mesh, pod, port) else Protocol.DETECT
+    routes = () if protocol in (Protocol.OPAQUE, Protocol.TLS) else _routes(mesh, pod, port)
+    return InboundPolicy(about, protocol, pod.ips, _authorizations(mesh, policy), routes)
 
 
 def policy_name(mesh: Reading, pod: Pod) -> str:

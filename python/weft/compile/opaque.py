@@ -1,17 +1,21 @@
-"""Which ports carry a protocol that must not be detected: annotations, then the default list.
+"""Which ports carry a protocol that must not be detected: a Server, then annotations, then the default list.
 
 An annotation replaces the list of the next wider place; it does not add to it.
 """
 
 from weft.compile.reading import Reading
-from weft.model import Pod, Service
+from weft.model import Pod, Service, ports
+from weft.model.server import ProxyProtocol
 from weft.model.service import ServicePort
 
 OPAQUE_PORTS = "config.linkerd.io/opaque-ports"
 
 
 def opaque_pod_port(mesh: Reading, pod: Pod, port: int) -> bool:
-    """Say whether a pod's port is opaque: the pod's annotation, its namespace's, the default."""
+    """Say whether a pod's port is opaque: its Server, the pod's annotation, its namespace's, the default."""
+    server = mesh.server_of(pod, port)
+    if server is not None and server.protocol is not ProxyProtocol.UNKNOWN:
+        return server.protocol in (ProxyProtocol.OPAQUE, ProxyProtocol.TLS)
     return _listed(mesh, pod.meta.annotations.get(OPAQUE_PORTS), pod.meta.namespace, port)
 
 
@@ -31,18 +35,7 @@ def _listed(mesh: Reading, annotation: str | None, namespace: str, port: int) ->
         annotation = document.meta.annotations.get(OPAQUE_PORTS) if document else None
     if annotation is None:
         return port in mesh.settings.opaque_ports
-    return any(low <= port <= high for low, high in _ranges(annotation))
-
-
-def _ranges(text: str) -> list[tuple[int, int]]:
-    """Read `25,587,3000-3010`; parts that are not numbers are passed over, as Linkerd does."""
-    ranges = []
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        high = high if dash else low
-        if low.isdecimal() and high.isdecimal():
-            ranges.append((int(low), int(high)))
-    return ranges
+    return ports.contains(ports.ranges(annotation), port)
 
 
 APP_HTTP1 = "http"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from weft.model import Document, Namespace, ObjectId, Pod, Route, Service
+from weft.model import Document, Namespace, ObjectId, Pod, Route, Server, Service
 from weft.model import snapshot as keys
 from weft.model.settings import Settings
 from weft.model.snapshot import Key, Snapshot
@@ -73,6 +73,12 @@ class Reading:
     def routes_of(self, service: Service) -> tuple[Route, ...]:
         """Return the routes that name the Service as a parent."""
         return self._look(keys.route_key(service.meta.namespace, service.meta.name), Route)
+
+    def server_of(self, pod: Pod, port: int) -> Server | None:
+        """Return the Server that governs a pod's port: of several the oldest, then the first by name, as in Linkerd."""
+        servers = self._look(keys.server_key(pod.meta.namespace), Server)
+        governing = [server for server in servers if server.governs(pod, port)]
+        return min(governing, key=lambda server: (server.meta.created or "9", server.meta.name), default=None)
 
     def _look(self, key: Key, kind: type[D]) -> tuple[D, ...]:
         documents = tuple(each for each in self._snapshot.found(key) if isinstance(each, kind))

@@ -13,6 +13,7 @@ from weft.local.addresses import Addresses, ipv6
 from weft.local.documents import Documents, Written
 from weft.local.listening import Listening
 from weft.local.rules import Balanced, covers
+from weft.model import ports
 from weft.model.family import Family, family
 from weft.model.workload import Readiness, Workload, WorkloadPort
 
@@ -145,7 +146,7 @@ def make(documents: Documents, before: Addresses | None = None, dual: bool = Tru
             addresses, address = addresses.replica(f"{_key(workload.meta)}-{ordinal}")
             replica = _replica(documents, workload, ordinal, address, dual)
             replicas[replica.key] = replica
-            labels[replica.key] = _labels(workload, replica)
+            labels[replica.key] = _labels(documents, workload, replica)
         for entry in workload.publish:
             publish[(entry.host, entry.listen)] = (_key(workload.meta), entry.port)
     written = {document.key: document for document in documents.written if document.kind == "Service"}
@@ -202,11 +203,14 @@ def _namespace_annotations(documents: Documents, name: str) -> Mapping[str, str]
     return next((found.meta.annotations for found in documents.namespaces if found.meta.name == name), {})
 
 
-def _labels(workload: Workload, replica: Replica) -> Labels:
+def _labels(documents: Documents, workload: Workload, replica: Replica) -> Labels:
     labels = _workload_labels(workload)
     if replica.meshed:
         labels["linkerd.io/control-plane-ns"] = CONTROL_NAMESPACE
-    annotations = {**workload.meta.annotations, "mesh.weft.dev/origin": str(workload.meta.origin)}
+    # As an injector does: what the namespace configures is on the pod, where clients' proxies are told of it.
+    of_namespace = _namespace_annotations(documents, workload.meta.namespace)
+    configured = {name: value for name, value in of_namespace.items() if name.startswith("config.linkerd.io/")}
+    annotations = {**configured, **workload.meta.annotations, "mesh.weft.dev/origin": str(workload.meta.origin)}
     return Labels(tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
 
 
@@ -271,8 +275,9 @@ def _implied_service(workload: Workload, address: str, dual: bool) -> Service:
 
 
 def _port_list(text: str) -> tuple[str, ...]:
-    """`25,8000-8010` as nft wants it: numbers and ranges."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """`25,8000-8010` as nft wants it: numbers and ranges that do not overlap."""
+    merged = ports.merged(ports.ranges(text))
+    return tuple(str(low) if low == high else f"{low}-{high}" for low, high in merged)
 
 
 _PROXY_SETTINGS = (

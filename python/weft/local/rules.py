@@ -34,10 +34,11 @@ def meshed(skip_inbound: Sequence[str], skip_outbound: Sequence[str], balanced: 
     """Rules of a replica with a proxy; of `balanced` it needs what a proxy does not carry: UDP and skipped ports."""
     skipped = [f"tcp dport {{ {', '.join(skip_outbound)} }} accept"] if skip_outbound else []
     direct = [entry for entry in balanced if entry.protocol != "TCP" or covers(skip_outbound, entry.port)]
-    excepted = [str(port) for port in (INBOUND_PORT, TAP_PORT, ADMIN_PORT)] + list(skip_inbound)
+    # Two rules, as nft refuses a set whose ranges overlap, and a skipped range may hold the proxy's own ports.
     prerouting = [
         'iifname "lo" accept',
-        f"tcp dport {{ {', '.join(excepted)} }} accept",
+        f"tcp dport {{ {INBOUND_PORT}, {TAP_PORT}, {ADMIN_PORT} }} accept",
+        *([f"tcp dport {{ {', '.join(skip_inbound)} }} accept"] if skip_inbound else []),
         f"meta l4proto tcp redirect to :{INBOUND_PORT}",
     ]
     text = ""

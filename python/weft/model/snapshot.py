@@ -7,7 +7,7 @@ everything but one shallow copy of the index. What a key finds is decided here, 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from weft.model import Document, Namespace, ObjectId, Pod, Route, Service
+from weft.model import Document, Namespace, ObjectId, Pod, Route, Server, Service
 from weft.model.settings import Settings
 
 Key = tuple[str, ...]
@@ -49,6 +49,11 @@ def route_key(namespace: str, name: str) -> Key:
     return ("routes by service", namespace, name)
 
 
+def server_key(namespace: str) -> Key:
+    """Find the Servers of a namespace; their selectors are for the reader to apply."""
+    return ("servers", namespace)
+
+
 def keys_of(document: Document) -> frozenset[Key]:
     """Return every key under which a document is found; a Workload is local mode's own and under none."""
     about = document.meta
@@ -64,6 +69,8 @@ def keys_of(document: Document) -> frozenset[Key]:
     if isinstance(document, Route):
         parents = (ref for ref in document.parents if ref.kind == "Service" and ref.group == "")
         return frozenset(route_key(ref.namespace, ref.name) for ref in parents)
+    if isinstance(document, Server):
+        return frozenset((server_key(about.namespace),))
     return frozenset()
 
 

@@ -2,7 +2,7 @@
 
     loaded = load_files(["mesh.yaml", "services/"])      # files and directories; or load_text(text, "name.yaml")
     for problem in loaded.problems: print(problem)       # FILE:LINE:COLUMN: reason / hint: ...; sorted, all at once
-    for document in loaded.documents:                    # weft.model: Workload, Pod, Service, Namespace, Route
+    for document in loaded.documents:                    # weft.model: Workload, Pod, Service, Route ...
         document.meta.id                                 # ObjectId(group, kind, namespace, name)
         document.meta.origin                             # Origin(file, line); str() is "FILE:LINE"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weft.lib.errors import Problem
 from weft.model import Document, ObjectId
-from weft.resources import namespace, pod, route, service, tree, workload
+from weft.resources import namespace, pod, route, server, service, tree, workload
 from weft.resources.decode import close
 
 
@@ -110,6 +110,7 @@ KINDS: dict[tuple[str, str], Callable[[tree.Tree, str, str], Document | list[Pro
     ("gateway.networking.k8s.io", "GRPCRoute"): route.parse,
     ("policy.linkerd.io", "HTTPRoute"): route.parse,
     ("policy.linkerd.io", "GRPCRoute"): route.parse,
+    ("policy.linkerd.io", "Server"): server.parse,
 }
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 MAX_BYTES = 16 * 1024 * 1024

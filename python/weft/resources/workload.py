@@ -6,6 +6,7 @@ import msgspec
 
 from weft.lib.errors import Problem
 from weft.model.meta import Meta
+from weft.model.ports import LISTS, unreadable
 from weft.model.workload import (
     ExecCheck,
     GrpcCheck,
@@ -106,7 +107,7 @@ def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
     problems += mapping_problems(tree, ("spec", "env"), spec.env)
     if spec.service_account:
         problems += name_problems(tree, ("spec", "serviceAccount"), spec.service_account)
-    problems += _port_problems(tree, spec)
+    problems += _port_problems(tree, spec) + _list_problems(tree, written.metadata)
     ports = _Ports(tree, {port.name: port.port for port in spec.ports if port.name}, problems)
     readiness = _readiness(ports, spec.readiness)
     publish = tuple(_publish(ports, index, item, spec) for index, item in enumerate(spec.publish))
@@ -155,6 +156,18 @@ def _port_problems(tree: Tree, spec: WrittenSpec) -> list[Problem]:
                 path = ("spec", "ports", index, field)
                 problems.append(tree.problem(path, "duplicate-port", f"{field} `{value}` is listed twice"))
             seen.add(value)
+    return problems
+
+
+def _list_problems(tree: Tree, metadata: Metadata) -> list[Problem]:
+    """One Problem for each annotation that should be a list of ports; only of a Workload, which nobody else reads."""
+    problems = []
+    for name in LISTS:
+        wrong = unreadable(str(metadata.annotations.get(name, "")))
+        if wrong:
+            path: Path = ("metadata", "annotations", name)
+            reason = f"`{name}`: {', '.join(f'`{part}`' for part in wrong)} is no port"
+            problems.append(tree.problem(path, "wrong-value", reason, 'for example "25,587,3000-3010"'))
     return problems
 
 

@@ -98,6 +98,23 @@ def test_an_unknown_service_is_not_found_and_the_look_up_is_remembered() -> None
 
 
 @pytest.mark.parametrize(
+    ("protocol", "opaque"), [("opaque", True), ("TLS", True), ("HTTP/1", False), ("unknown", False)]
+)
+def test_clients_are_told_of_an_opaque_server(protocol: str, opaque: bool) -> None:
+    """Requirement: a Server's proxyProtocol reaches the clients' proxies as the endpoint's hint, before annotations."""
+    written = f"""
+apiVersion: policy.linkerd.io/v1beta3
+kind: Server
+metadata: {{name: s}}
+spec: {{podSelector: {{}}, port: 8080, proxyProtocol: {protocol}}}
+"""
+    told, _ = answer(snapshot(WEB, pod("web-0", "10.0.0.1"), written), EndpointsOf(Authority("web", "default", 80)))
+    assert isinstance(told, Endpoints)
+    (one,) = told.endpoints.values()
+    assert (one.opaque, one.http2, one.inbound_port) == (opaque, not opaque, 4143)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("web.default.svc.cluster.local:8080", Authority("web", "default", 8080)),

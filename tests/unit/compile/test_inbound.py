@@ -78,6 +78,64 @@ def test_an_opaque_port_is_not_detected() -> None:
     assert (inbound(mesh).protocol, inbound(mesh).detect_timeout) == (Protocol.DETECT, 10.0)
 
 
+def server(name: str, spec: str, more: str = "") -> str:
+    about = f"{{name: {name}{more}}}"
+    return f"apiVersion: policy.linkerd.io/v1beta3\nkind: Server\nmetadata: {about}\nspec: {{{spec}}}"
+
+
+@pytest.mark.parametrize(
+    ("written", "protocol"),
+    [
+        ("unknown", Protocol.DETECT),
+        ("HTTP/1", Protocol.HTTP1),
+        ("HTTP/2", Protocol.HTTP2),
+        ("gRPC", Protocol.GRPC),
+        ("opaque", Protocol.OPAQUE),
+        ("TLS", Protocol.TLS),
+    ],
+)
+def test_a_server_says_what_is_spoken_and_who_may_come(written: str, protocol: Protocol) -> None:
+    """Requirement: proxyProtocol and accessPolicy are the Server's, not the pod's; nobody is let in by default."""
+    pods = pod("web-0", "10.0.0.1", annotations="config.linkerd.io/opaque-ports: '8080'")
+    mesh = snapshot(pods, server("s", f"podSelector: {{}}, port: http, proxyProtocol: {written}"))
+    told = inbound(mesh)
+    assert (told.protocol, told.authorizations) == (protocol, ())
+    assert (told.about.group, told.about.kind, told.about.name) == ("policy.linkerd.io", "server", "s")
+    assert inbound(mesh, 8081).about.kind == "default"
+    mesh = snapshot(pods, server("s", "podSelector: {}, port: 8080, accessPolicy: cluster-authenticated"))
+    (grant,) = inbound(mesh).authorizations
+    assert (grant.about.name, grant.networks, grant.clients) == ("cluster-authenticated", CLUSTER, Clients.MESHED)
+
+
+def test_of_several_servers_the_oldest_governs() -> None:
+    """Requirement: as in Linkerd: the oldest, then the first by name; those of other pods do not count."""
+    every = "podSelector: {}, port: 8080"
+    named = snapshot(pod("web-0", "10.0.0.1"), server("b", every), server("a", every))
+    assert inbound(named).about.name == "a"
+    old = server("z", every, ", creationTimestamp: '2026-01-01T00:00:00Z'")
+    assert inbound(snapshot(pod("web-0", "10.0.0.1"), server("a", every), old)).about.name == "z"
+    outside = "externalWorkloadSelector: {}, port: 8080"
+    others = (server("a", outside), server("b", "podSelector: {matchLabels: {app: db}}, port: 8080"))
+    assert inbound(snapshot(pod("web-0", "10.0.0.1"), *others)).about.kind == "default"
+
+
+@pytest.mark.parametrize(
+    ("expression", "selects"),
+    [
+        ("{key: app, operator: In, values: [db, web]}", True),
+        ("{key: app, operator: NotIn, values: [web]}", False),
+        ("{key: tier, operator: NotIn, values: [web]}", True),
+        ("{key: app, operator: Exists}", True),
+        ("{key: app, operator: DoesNotExist}", False),
+    ],
+)
+def test_expressions_select_as_in_kubernetes(expression: str, selects: bool) -> None:
+    """Requirement: each operator; NotIn holds where the label is absent."""
+    written = server("s", f"podSelector: {{matchExpressions: [{expression}]}}, port: 8080")
+    mesh = snapshot(pod("web-0", "10.0.0.1"), written)
+    assert (inbound(mesh).about.kind == "server") is selects
+
+
 def test_a_pod_that_is_not_there_has_no_policy() -> None:
     """Requirement: an unknown workload is a refusal, not a default."""
     assert isinstance(answer(snapshot(), InboundOf("default", "web-0", 80))[0], Unanswerable)

@@ -196,3 +196,18 @@ def test_bad_references_are_problems_with_a_place(tmp_path: Path, mesh: str, pla
     problems = reading.read([file])
     assert isinstance(problems, list)
     assert [problem.code for problem in problems] == ["no-workloads"]
+
+
+def test_skipped_ports_come_from_workload_and_namespace(mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: lists become ranges that nft takes; what the namespace configures is on the pod."""
+    skip = "config.linkerd.io/skip-inbound-ports"
+    namespace = (
+        f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: default, annotations: {{{skip}: '20-30,25,31'}}}}\n"
+    )
+    made = planned(
+        mesh.replace("inject: disabled", 'inject: disabled, config.linkerd.io/skip-outbound-ports: "80, 443"')
+        + namespace
+    )
+    assert made.replicas["default/voting-0"].skip_inbound == ("20-31",)
+    assert made.replicas["default/cron-0"].skip_outbound == ("80", "443")
+    assert dict(made.labels["default/voting-0"].annotations)[skip] == "20-30,25,31"

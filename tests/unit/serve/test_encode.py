@@ -2,11 +2,11 @@
 
 import pytest
 
-from weft.compile.answer import Address, Endpoint, Endpoints, Unanswerable
+from weft.compile.answer import About, Address, Endpoint, Endpoints, InboundPolicy, InboundRoute, Protocol, Unanswerable
 from weft.gen import destination_pb2, inbound_pb2, net_pb2, outbound_pb2
 from weft.model.route import Compare, HeaderEdit, HttpMatch, PathMatch, Redirect, TextMatch
 from weft.serve import ask
-from weft.serve.encode import destination, wire
+from weft.serve.encode import destination, inbound, wire
 
 
 def test_large_sets_go_in_several_messages_below_grpcs_limit() -> None:
@@ -58,6 +58,16 @@ def test_matches_and_filters_keep_their_meaning() -> None:
     moved = wire.redirect(Redirect("https", "x", 8443, 301, prefix_path="/new"))
     assert (moved.scheme.registered, moved.host, moved.port, moved.status) == (1, "x", 8443, 301)
     assert moved.path.prefix == "/new"
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_each_inbound_protocol_has_its_message(protocol: Protocol) -> None:
+    """Requirement: what a Server declares reaches the proxy as declared; HTTP ports carry their routes."""
+    route = InboundRoute(About(name="default"), (HttpMatch(),), ())
+    told = inbound.server(InboundPolicy(About(name="x"), protocol, (), (), (route,))).protocol
+    assert told.WhichOneof("kind") == protocol.value
+    routes = {"detect": told.detect.http_routes, "http1": told.http1.routes, "http2": told.http2.routes}
+    assert len(routes.get(protocol.value, [])) == (protocol.value in routes)
 
 
 @pytest.mark.parametrize("workload", ["", "{", "[]", "{}", '{"ns":1,"pod":"a"}', '{"ns":"a"}', '{"pod":"a"}', "nopod"])

@@ -98,6 +98,24 @@ async fn mesh_tls_with_a_header_arrives() {
     assert_eq!(read(arrived.io, 3).await, b"GET");
 }
 
+/// Requirement: where the client's proxy found bytes that are no HTTP, nothing is looked for again: a server that speaks first is not
+/// kept waiting a second time.
+#[tokio::test]
+async fn bytes_by_their_header_are_not_looked_into() {
+    let ca = ca();
+    let (worker, _driver) = worker(Some(mesh(&ca, &ca, NAME, None)));
+    let client = mesh(&ca, &ca, "web.default", None).client(&expected(NAME), Alpn::Transport).unwrap();
+    let header = TransportHeader { port: 2525, name: None, protocol: None }.encode();
+    let talk = async |stream| {
+        let (mut io, _) = tls::connect(client, NAME, stream).await.unwrap();
+        io.write_all(&header).await.unwrap();
+        io.flush().await.unwrap();
+        io
+    };
+    let (arrived, _io) = arrive(&worker, DIRECT, talk).await.unwrap();
+    assert!(arrived.opaque);
+}
+
 /// Requirement: plain bytes go on as they came; a silent client and one that ends inside a TLS greeting count as opaque.
 #[tokio::test]
 async fn what_is_not_mesh_tls_goes_on_unchanged() {

@@ -18,7 +18,16 @@ def server(policy: InboundPolicy) -> pb.Server:
 def _protocol(policy: InboundPolicy) -> pb.ProxyProtocol:
     if policy.protocol is Protocol.OPAQUE:
         return pb.ProxyProtocol(opaque=pb.ProxyProtocol.Opaque())
+    if policy.protocol is Protocol.TLS:
+        return pb.ProxyProtocol(tls=pb.ProxyProtocol.Tls())
+    if policy.protocol is Protocol.GRPC:
+        # HTTP probes have no form among gRPC's routes: such a port answers gRPC's own probes only, as in Linkerd.
+        return pb.ProxyProtocol(grpc=pb.ProxyProtocol.Grpc())
     routes = [_route(each) for each in policy.routes]
+    if policy.protocol is Protocol.HTTP1:
+        return pb.ProxyProtocol(http1=pb.ProxyProtocol.Http1(routes=routes))
+    if policy.protocol is Protocol.HTTP2:
+        return pb.ProxyProtocol(http2=pb.ProxyProtocol.Http2(routes=routes))
     return pb.ProxyProtocol(
         detect=pb.ProxyProtocol.Detect(timeout=wire.duration(policy.detect_timeout), http_routes=routes)
     )
