@@ -28,7 +28,6 @@ def environment(replica: Replica, token_file: str, anchors_file: str) -> dict[st
         "INBOUND_LISTEN_ADDR": f"{everywhere}:{INBOUND_PORT}",
         "OUTBOUND_LISTEN_ADDR": loopback[0],
         "OUTBOUND_LISTEN_ADDRS": ",".join(loopback),
-        "CONTROL_LISTEN_ADDR": f"{everywhere}:{TAP_PORT}",
         "ADMIN_LISTEN_ADDR": f"{everywhere}:{ADMIN_PORT}",
         "IDENTITY_SVC_ADDR": f"{host}:{IDENTITY_PORT}",
         "DESTINATION_SVC_ADDR": f"{host}:{DESTINATION_PORT}",
