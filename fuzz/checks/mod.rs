@@ -14,7 +14,10 @@ use weft_core::transport_header::{Decoded, TransportHeader};
 
 use reading::{Reader, Understood};
 
-pub use hyper::hyper;
+/// As [`hyper::hyper`].
+pub fn hyper(data: &[u8]) {
+    hyper::hyper(data);
+}
 
 /// A stream of requests means one thing however it is cut; what is taken is detected as HTTP/1, and written again it means the same.
 pub fn http1_request(data: &[u8]) {

@@ -1,20 +1,33 @@
 #![no_main]
 
-// Only the parser is used here.
+// Only the parser is used here. The proxy is no library, so its files are read where they are.
 #[allow(dead_code)]
-#[path = "../../crates/weft-proxy/src/settings.rs"]
-mod settings;
+#[path = "../../crates/weft-proxy/src"]
+mod proxy {
+    pub(crate) mod settings;
+}
+
+#[allow(dead_code)]
+#[path = "../../crates/weft-proxy/src/control"]
+mod control {
+    pub(crate) mod place;
+}
+
+/// Stands for the proxy's type, which comes with all of HTTP/2.
+#[allow(dead_code)]
+mod http {
+    pub(crate) mod h2 {
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct Windows {
+            pub(crate) stream: u32,
+            pub(crate) connection: u32,
+        }
+    }
+}
 
 #[path = "../checks/settings.rs"]
 mod checks;
 
-mod control {
-    // Only its type is used here.
-    #[allow(dead_code)]
-    #[path = "../../../crates/weft-proxy/src/control/place.rs"]
-    pub(crate) mod place;
-}
-
-use settings::{DEFINITIONS, Settings};
+use proxy::settings::{DEFINITIONS, Settings};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::any(data));
