@@ -1,7 +1,8 @@
 """`python -m bench.icount`: instructions per request of fixed paths through the proxy, held against a budget.
 
-Counts what `crates/weft-proxy/src/icount.rs` runs, with callgrind: unlike a time it is the same on a busy machine, to well under
-0.1 %. A path that costs over 3 % more than its budget fails; the budget is changed on purpose only, by `--update`.
+Counts what `crates/weft-proxy/src/icount.rs` runs, with callgrind: unlike a time it is the same on a busy machine, to
+well under 0.1 %. A path that costs over 3 % more than its budget fails; the budget is changed on purpose only, by
+`--update`.
 """
 
 import argparse
@@ -36,15 +37,32 @@ def main() -> int:
     print(f"{'PATH':<12} {'INSTRUCTIONS':>12} {'BUDGET':>8} {'CHANGE':>8}")
     for path in PATHS:
         change = counted[path] / budget[path] - 1
-        print(f"{path:<12} {counted[path]:>12} {budget[path]:>8} {change:>+8.1%}{'  over budget' if path in over else ''}")
+        print(
+            f"{path:<12} {counted[path]:>12} {budget[path]:>8} {change:>+8.1%}{'  over budget' if path in over else ''}"
+        )
     return 1 if over else 0
 
 
 def build() -> Path:
     """Build the proxy's tests as they are counted, and return the program."""
-    command = ["cargo", "test", "--profile", "icount", "--locked", "--package", "weft-proxy", "--bin", "weft-proxy", "--no-run"]
+    command = [
+        "cargo",
+        "test",
+        "--profile",
+        "icount",
+        "--locked",
+        "--package",
+        "weft-proxy",
+        "--bin",
+        "weft-proxy",
+        "--no-run",
+    ]
     said = subprocess.run(
-        [*command, "--message-format", "json-render-diagnostics"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        [*command, "--message-format", "json-render-diagnostics"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     programs = [json.loads(line).get("executable") for line in said.stdout.splitlines() if line.startswith("{")]
     return Path(next(program for program in reversed(programs) if program))

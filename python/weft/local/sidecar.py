@@ -5,7 +5,7 @@ import json
 from weft.local.addresses import CONTROL_PLANE
 from weft.local.objects import NODE
 from weft.local.plan import CONTROL_NAME, CONTROL_NAMESPACE, TRUST_DOMAIN, Replica
-from weft.local.rules import ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, PROXY_MARK, TAP_PORT
+from weft.local.rules import ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, PROXY_MARK
 
 IDENTITY_PORT = 8080
 DESTINATION_PORT = 8086
