@@ -1,7 +1,7 @@
 #![no_main]
 
 // Only the parser is used here. The proxy is no library, so its files are read where they are.
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../crates/weft-proxy/src"]
 mod proxy {
     pub(crate) mod settings;
