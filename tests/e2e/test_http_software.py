@@ -20,7 +20,7 @@ SMALL = b"The quick brown fox jumps over the lazy dog.\n" * 400
 @pytest.fixture(scope="module")
 def mesh(python: Python) -> Iterator[Mesh]:
     nginx = (software.program("nginx", "nginx-light"), "-e", "stderr", "-p", "./", "-c", "nginx.conf")
-    web = software.server("web", nginx, 8080, 8081, 8082)
+    web = software.server("web", nginx, 8080, 8081, 8082, 8083)
     app = software.server("app", python.command("uploads.py"))
     mesh = Mesh(text(app, web, idle("client")), [*FILES, software.SCRIPTS / "nginx.conf"], "software")
     for folder in ("files", "run"):
@@ -188,12 +188,13 @@ def test_trailers(mesh: Mesh) -> None:
         ("--h1", "-n300", "-c8", "-duploaded", "http://web:8080/app/"),
         ("-n300", "-c2", "-m8", "-duploaded", "http://web:8081/app/"),
         ("--h1", "-n1000", "-c8", "http://web:8082/small.txt"),
+        ("--h1", "-n1000", "-c10", "--rps=20", "http://web:8083/small.txt"),
     ],
-    ids=["http1", "http2", "http1-post", "http2-post", "short-connections"],
+    ids=["http1", "http2", "http1-post", "http2-post", "short-connections", "idle-connections"],
 )
 def test_h2load(mesh: Mesh, load: tuple[str, ...]) -> None:
     """Requirement: every one of some thousand requests is answered with 200, also by a server that closes its
-    connection after every seventh.
+    connection after every seventh, or just when the next one comes.
     """
     (mesh.directory / "uploaded").write_bytes(SMALL)
     printed = mesh.exec("client-0", software.program("h2load", "nghttp2-client"), *load)
