@@ -27,6 +27,8 @@ from weft.testing import wait_until
 ROOT = Path(__file__).parents[2]
 IDENTITY = "web.default.serviceaccount.identity.weft.cluster.local"
 TRANSPORT = "transport.l5d.io/v1"
+# The field of the transport header that says what the client's proxy found; without it, the bytes are opaque.
+HTTP1, HTTP2 = b"\x0a\x00", b"\x12\x00"
 
 
 @dataclass
@@ -48,15 +50,15 @@ class Proxy:
             answer = connection.getresponse()
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
 
-    def connect(self, port: int) -> ssl.SSLSocket:
-        """A connection to the application at `port`, through the proxy."""
+    def connect(self, port: int, session: bytes = HTTP1) -> ssl.SSLSocket:
+        """A connection to the application at `port`, through the proxy, for the protocol `session`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.set_alpn_protocols([TRANSPORT])
         plain = socket.create_connection(("127.0.0.1", self.inbound), timeout=30)
         secured = context.wrap_socket(plain, server_hostname=IDENTITY)
-        header = b"\x08" + varint(port)
+        header = b"\x08" + varint(port) + b"\x1a\x02" + session
         secured.sendall(TRANSPORT.encode() + b"\r\n\r\n" + len(header).to_bytes(4, "big") + header)
         return secured
 

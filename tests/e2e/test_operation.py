@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tests.e2e import frames
-from tests.e2e.one_proxy import Proxy, program, running
+from tests.e2e.one_proxy import HTTP2, Proxy, program, running
 
 from weft.testing import wait_until
 
@@ -265,7 +265,7 @@ def test_http2_comes_to_rest(tmp_path: Path, streaming: Application) -> None:
     """Requirement: told to stop, the proxy sends GOAWAY on HTTP/2; a stream that goes on has its time and ends
     complete.
     """
-    with running(tmp_path) as proxy, proxy.connect(streaming.port) as connection:
+    with running(tmp_path) as proxy, proxy.connect(streaming.port, HTTP2) as connection:
         client = frames.Client(connection)
         client.open()
         client.call(1, "/shop.Basket/Watch")
