@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 PROXY_PAGES := settings metrics
 # What the tests put in front of the proxy and behind it, PROGRAM:PACKAGE.
-TEST_PROGRAMS := go:golang-go node:nodejs npm:npm nginx:nginx-light curl:curl h2load:nghttp2-client redis-server:redis-server \
+TEST_PROGRAMS := nghttpd:nghttp2-server go:golang-go node:nodejs npm:npm nginx:nginx-light curl:curl h2load:nghttp2-client redis-server:redis-server \
 	redis-cli:redis-tools psql:postgresql-client /usr/lib/postgresql/*/bin/initdb:postgresql \
 	/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd
 CARGO_FUZZ_VERSION := 0.13.1
@@ -133,6 +133,7 @@ test-packages:
 	@scripts/system-packages $(TEST_PROGRAMS)
 	@scripts/test-node-packages "$(CACHE)/tools" >/dev/null
 	@scripts/fault-tools "$(CACHE)/tools"
+	@scripts/test-peers "$(CACHE)/tools" >/dev/null
 
 .PHONY: system
 system:

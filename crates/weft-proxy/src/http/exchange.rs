@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use weft_core::headers;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::timeout::{Limit, Limits};
@@ -127,6 +127,7 @@ pub(crate) async fn run(
     // HTTP/1 gives the head back; HTTP/2 does not, and can say that it has not acted on a request.
     let copied = upstream.version() == Version::H2 && (keep.is_some() || source.is_end());
     let kept = copied.then(|| request.clone());
+    let over = if *request.method() == Method::CONNECT { Over::BothWays } else { Over::WithAnswer };
     let sent = tokio::select! {
         biased;
         sent = upstream.send(request, source.is_end()) => sent,
@@ -147,7 +148,7 @@ pub(crate) async fn run(
     let (observer, tape) = (RefCell::new(observer), RefCell::new(Tape::new(keep)));
     let ended = {
         let upload = pin!(upload(&mut source, outgoing, &observer, &tape, &patience));
-        Exchange { observer: &observer, tape: &tape, patience: &patience, copied }.answer(pending, upload, sink).await
+        Exchange { observer: &observer, tape: &tape, patience: &patience, copied, over }.answer(pending, upload, sink).await
     };
     let tape = tape.into_inner();
     match ended {
@@ -180,6 +181,16 @@ struct Exchange<'a, O> {
     patience: &'a Patience,
     /// The head of the request was copied before it went away.
     copied: bool,
+    over: Over,
+}
+
+/// When an exchange is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// What is left of the request's body then is wanted by nobody.
+    WithAnswer,
+    /// After a successful CONNECT either side may end its bytes before the other.
+    BothWays,
 }
 
 impl<O: Observe> Exchange<'_, O> {
@@ -298,7 +309,7 @@ impl<O: Observe> Exchange<'_, O> {
         }
     }
 
-    /// Passes the final answer on; what is left of the request's body flows meanwhile and is given up when the answer is complete.
+    /// Passes the final answer on; what is left of the request's body flows meanwhile and is given up when the exchange is over.
     async fn finish(
         &self,
         head: Response<()>,
@@ -307,6 +318,7 @@ impl<O: Observe> Exchange<'_, O> {
         sink: Sink,
     ) -> Result<Done, Broke> {
         let status = head.status();
+        let over = if status.is_success() { self.over } else { Over::WithAnswer };
         let grpc = sink.version() == Version::H2 && is_grpc(head.headers());
         let early = grpc_status(head.headers());
         let outgoing = match sink.queue(head, body.is_end()) {
@@ -318,6 +330,7 @@ impl<O: Observe> Exchange<'_, O> {
         };
         let ended = {
             let mut download = pin!(download(&mut body, outgoing, grpc, self.observer, self.patience));
+            let mut answered = None;
             loop {
                 tokio::select! {
                     biased;
@@ -325,7 +338,14 @@ impl<O: Observe> Exchange<'_, O> {
                         Ok(()) => upload = None,
                         Err(why) => break Err(Side::Client(why)),
                     },
-                    ended = &mut download => break ended,
+                    ended = &mut download, if answered.is_none() => match ended {
+                        Ok(late) => answered = Some(late),
+                        Err(side) => break Err(side),
+                    },
+                }
+                match answered {
+                    Some(late) if over == Over::WithAnswer || upload.is_none() => break Ok(late),
+                    _ => {}
                 }
             }
         };
@@ -387,7 +407,7 @@ async fn upload<O: Observe>(
                 let taken = if last {
                     Outgoing::last(outgoing, data).await.map(|()| None)
                 } else {
-                    outgoing.data(data).await.map(|()| Some(outgoing))
+                    pass(source, outgoing.data(data)).await.map(|()| Some(outgoing))
                 };
                 if taken.is_ok() {
                     patience.moved();
@@ -414,6 +434,15 @@ async fn upload<O: Observe>(
             }
             Err(_) => return Ok(()),
         }
+    }
+}
+
+/// Sends a piece; what comes behind it meanwhile is looked after.
+async fn pass(source: &mut Source, sending: impl Future<Output = Result<(), Broken>>) -> Result<(), Broken> {
+    tokio::select! {
+        biased;
+        sent = sending => sent,
+        never = source.gather() => match never {},
     }
 }
 
@@ -452,7 +481,11 @@ async fn download<O: Observe>(
                 observer.borrow_mut().response_data(data.len());
                 let last = source.is_end();
                 let sending = async {
-                    if last { outgoing.last(data).await.map(|()| None) } else { outgoing.data(data).await.map(|()| Some(outgoing)) }
+                    if last {
+                        outgoing.last(data).await.map(|()| None)
+                    } else {
+                        pass(source, outgoing.data(data)).await.map(|()| Some(outgoing))
+                    }
                 };
                 let sent = tokio::select! {
                     biased;
@@ -528,7 +561,7 @@ fn not_sent(why: &Broken) -> Refusal {
 
 fn bad_request(why: &Broken) -> Refusal {
     let (blame, cause) = match why {
-        Broken::Malformed { status, .. } if *status < 500 => (Blame::Client, Cause::BadRequest(*status)),
+        Broken::Malformed { status, .. } if *status < 500 || *status == 501 => (Blame::Client, Cause::BadRequest(*status)),
         _ => (Blame::Proxy, Cause::Unexpected),
     };
     Refusal::new(Stage::Exchange, blame, Retry::Unsafe, cause, format!("request: {why}"))

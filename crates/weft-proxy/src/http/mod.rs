@@ -16,7 +16,9 @@ pub(crate) mod serve;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::pending;
 use std::io;
 
 use bytes::Bytes;
@@ -63,6 +65,16 @@ impl Source {
             Source::H1(source) => source.frame().await,
             Source::H2(source) => source.frame().await,
             Source::Replay(source) => Box::pin(source.frame()).await,
+        }
+    }
+
+    /// To be polled while the last piece waits for its receiver: takes care of what piles up meanwhile. Never resolves.
+    pub(crate) async fn gather(&mut self) -> Infallible {
+        match self {
+            // Nothing is read here that nobody asked for.
+            Source::Empty | Source::H1(_) => pending().await,
+            Source::H2(source) => source.gather().await,
+            Source::Replay(source) => Box::pin(source.gather()).await,
         }
     }
 

@@ -113,6 +113,8 @@ fn is_http1(version: Version) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(version: Version, target: &str, host: Option<&str>) -> Request<()> {
@@ -194,5 +196,42 @@ mod tests {
         let mut silent = Response::builder().version(Version::HTTP_2).body(()).expect("response");
         uncarry(&mut silent, Version::HTTP_10);
         assert_eq!(silent.version(), Version::HTTP_10);
+    }
+
+    fn target() -> impl Strategy<Value = (Method, String)> {
+        let path = "/[a-z0-9._~/%-]{0,12}([?][a-z=&%0-9]{0,8})?";
+        let methods = prop_oneof![Just(Method::GET), Just(Method::POST), Just(Method::from_bytes(b"M-SEARCH").expect("method"))];
+        prop_oneof![
+            8 => (methods, path).prop_map(|(method, path)| (method, path)),
+            1 => Just((Method::OPTIONS, "*".to_owned())),
+        ]
+    }
+
+    fn fields() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
+        let value = prop_oneof!["[ -~]{0,12}".prop_map(String::into_bytes), prop::collection::vec(0xa0..=0xffu8, 0..4)];
+        // Few names, so that some are repeated.
+        prop::collection::vec(("x-[ab]", value), 0..6)
+    }
+
+    proptest! {
+        /// Requirement: whatever an HTTP/1 request says, its server is told the same after it was carried: method, target in its form,
+        /// version, Host (which absolute-form overrides), and every other field with its bytes and its place among those of its name.
+        #[test]
+        fn carriage_loses_nothing((method, path) in target(), host in "[a-z]{1,6}(:[1-9][0-9]{1,3})?", fields in fields(), old: bool, absolute: bool) {
+            let absolute = absolute && path != "*";
+            let uri = if absolute { format!("http://{host}{path}") } else { path };
+            let mut builder = Request::builder().method(method).uri(uri).version(if old { Version::HTTP_10 } else { Version::HTTP_11 });
+            for (name, value) in &fields {
+                builder = builder.header(name, HeaderValue::from_bytes(value).expect("value"));
+            }
+            let before = builder.header(HOST, host).body(()).expect("request");
+            prop_assume!(can_carry(&before));
+            let mut after = before.clone();
+            let version = carry(&mut after).expect("carried");
+            prop_assert_eq!(after.version(), Version::HTTP_2);
+            prop_assert_eq!(restore(&mut after), Ok(Some(version)));
+            prop_assert_eq!((after.method(), after.uri().to_string(), after.version()), (before.method(), before.uri().to_string(), before.version()));
+            prop_assert_eq!(after.headers(), before.headers());
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use super::{Broken, Frame, Source};
@@ -111,6 +112,10 @@ impl Replay {
             Some(frame) => Ok(Some(frame)),
             None => self.rest.frame().await,
         }
+    }
+
+    pub(crate) async fn gather(&mut self) -> Infallible {
+        self.rest.gather().await
     }
 
     pub(crate) fn is_end(&self) -> bool {

@@ -2,7 +2,10 @@
 
 mod again;
 mod bodies;
+mod carriage;
+mod connect;
 mod ends;
+mod floods;
 mod versions;
 
 use std::rc::Rc;

@@ -8,11 +8,14 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use h2::ext::Protocol;
 use h2::{Reason, SendStream};
 use http::{Method, Request, Response};
+use tokio::sync::Notify;
 use weft_core::http1::strip_hop_by_hop;
 
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Source, Tuning, broken, silent};
@@ -29,6 +32,10 @@ pub(crate) struct Connection {
 struct Shared {
     open: Cell<usize>,
     closed: Cell<bool>,
+    /// The server has sent its settings.
+    settled: Cell<bool>,
+    /// Told when `settled` or `closed` turns true.
+    told: Notify,
 }
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
@@ -43,18 +50,26 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         .handshake(io)
         .await
         .map_err(broken)?;
-    let shared = Rc::new(Shared { open: Cell::new(0), closed: Cell::new(false) });
+    let shared = Rc::new(Shared { open: Cell::new(0), closed: Cell::new(false), settled: Cell::new(false), told: Notify::new() });
     let pings = tuning.keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
     let guard = Closes(shared.clone());
     tokio::task::spawn_local(async move {
-        let _guard = guard;
+        let shared = &guard.0;
+        let driven = poll_fn(|cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            if !shared.settled.get() && connection.max_concurrent_send_streams() != ASSUMED_STREAMS {
+                shared.settled.set(true);
+                shared.told.notify_waiters();
+            }
+            ended
+        });
         let ended = match pings {
             // Dropping the connection fails every stream on it at once.
             Some((pings, keep_alive)) => tokio::select! {
-                ended = &mut connection => ended,
+                ended = driven => ended,
                 () = silent(pings, keep_alive) => return tracing::debug!("HTTP/2 server stopped answering pings"),
             },
-            None => connection.await,
+            None => driven.await,
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "HTTP/2 connection to the server ended");
@@ -75,9 +90,9 @@ impl Connection {
         self.shared.open.get()
     }
 
-    /// Whether the server lets one more request begin at once.
+    /// Whether the server lets one more request begin at once. As long as it has not said how many, more than it allows wait for its word.
     pub(crate) fn has_room(&self) -> bool {
-        self.streams() < self.send.current_max_send_streams()
+        !self.shared.settled.get() || self.streams() < self.send.current_max_send_streams()
     }
 
     /// Resolves when this handle may queue one more request, or says that it never may again.
@@ -87,6 +102,10 @@ impl Connection {
 
     /// Sends a head whose URI has scheme and authority (for CONNECT: an authority).
     pub(crate) async fn send(mut self, mut request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
+        if request.extensions().get::<Protocol>().is_some() && !self.takes_protocols().await {
+            let why = "the server does not take extended CONNECT";
+            return Err(NotSent { request, why: Broken::Malformed { status: 501, why } });
+        }
         if let Err(why) = self.ready().await {
             return Err(NotSent { request, why });
         }
@@ -111,6 +130,18 @@ impl Connection {
                 Err(NotSent { request: Request::default(), why: Broken::Malformed { status: 500, why: "request not fit for HTTP/2" } })
             }
         }
+    }
+}
+
+impl Connection {
+    /// Whether the server takes extended CONNECT (RFC 8441). Waits for its settings, which a living server sends at once.
+    async fn takes_protocols(&self) -> bool {
+        let told = async {
+            while !self.shared.settled.get() && !self.shared.closed.get() {
+                self.shared.told.notified().await;
+            }
+        };
+        tokio::time::timeout(SETTINGS, told).await.is_ok() && self.send.is_extended_connect_protocol_enabled()
     }
 }
 
@@ -188,10 +219,14 @@ struct Closes(Rc<Shared>);
 impl Drop for Closes {
     fn drop(&mut self) {
         self.0.closed.set(true);
+        self.0.told.notify_waiters();
     }
 }
 
-/// Streams opened before the server has said how many it allows.
-const ASSUMED_STREAMS: usize = 100;
+/// Streams opened before the server has said how many it allows; more than that it would refuse. A number that no server says: so long as
+/// the crate keeps to it, the settings have not come.
+const ASSUMED_STREAMS: usize = 61;
+/// How long an extended CONNECT waits for the server's settings.
+const SETTINGS: Duration = Duration::from_secs(5);
 /// Requests that may wait on one connection because the server allows no more at once.
 const WAITING: usize = 256;

@@ -6,12 +6,13 @@
 pub(crate) mod client;
 pub(crate) mod server;
 
+use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::HeaderMap;
 
@@ -71,13 +72,16 @@ pub(crate) struct Source {
     recv: RecvStream,
     /// Bytes handed out last, whose room the sender gets back with the next call.
     held: usize,
+    /// Small pieces that have come while the one before waits for its receiver, in one piece; then what came behind them.
+    gathered: BytesMut,
+    behind: Option<Bytes>,
     /// Present on the client side; keeps the stream counted as open and able to be reset.
     stream: Option<Rc<Stream>>,
 }
 
 impl Source {
     fn new(recv: RecvStream, stream: Option<Rc<Stream>>) -> Self {
-        Source { recv, held: 0, stream }
+        Source { recv, held: 0, gathered: BytesMut::new(), behind: None, stream }
     }
 
     pub(crate) async fn frame(&mut self) -> Result<Option<Frame>, Broken> {
@@ -86,6 +90,15 @@ impl Source {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, Broken>> {
         self.release();
+        if !self.gathered.is_empty() {
+            let data = std::mem::take(&mut self.gathered).freeze();
+            self.held = data.len();
+            return Poll::Ready(Ok(Some(Frame::Data(data))));
+        }
+        if let Some(data) = self.behind.take() {
+            self.held = data.len();
+            return Poll::Ready(Ok(Some(Frame::Data(data))));
+        }
         while let Some(data) = ready!(self.recv.poll_data(cx)) {
             let data = data.map_err(broken)?;
             if data.is_empty() {
@@ -99,7 +112,25 @@ impl Source {
     }
 
     pub(crate) fn is_end(&self) -> bool {
-        self.recv.is_end_stream()
+        self.gathered.is_empty() && self.behind.is_none() && self.recv.is_end_stream()
+    }
+
+    /// To be polled while the last piece waits for its receiver. The crate holds a record for every frame that nobody takes, and ends the whole
+    /// connection when small ones are many: a slow receiver of small messages would take everybody else's streams with it. Joined they cost
+    /// their bytes, and those are bounded by the window, which stays taken. Never resolves.
+    pub(crate) async fn gather(&mut self) -> Infallible {
+        poll_fn(|cx| {
+            while self.behind.is_none() {
+                match ready!(self.recv.poll_data(cx)) {
+                    Some(Ok(data)) if data.len() < SMALL => self.gathered.extend_from_slice(&data),
+                    Some(Ok(data)) => self.behind = Some(data),
+                    // Told again to whoever asks for the next piece.
+                    Some(Err(_)) | None => break,
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     pub(crate) fn abort(&mut self, code: Reason) {
@@ -239,6 +270,8 @@ fn broken(error: h2::Error) -> Broken {
     }
 }
 
+/// A frame below this costs the crate more than its bytes.
+const SMALL: usize = 256;
 /// All header fields of one message, counted as RFC 9113 6.5.2 does.
 const HEADER_LIST: u32 = 64 << 10;
 /// Bytes accepted from one exchange and not yet written to the socket.

@@ -1,7 +1,8 @@
 //! HTTP/2 towards a client: accepts requests on one connection and hands each to a handler in its own task.
 //!
 //! Refuses what is ambiguous (an authority that contradicts Host, none at all) before anybody sees it. It never decides about a request
-//! that is well formed. Extended CONNECT (RFC 8441) is not offered, so WebSockets stay on HTTP/1.
+//! that is well formed. Extended CONNECT (RFC 8441, WebSockets) is offered always: whether the request's server takes it is known only when
+//! it is sent there.
 
 use std::future::{Future, poll_fn};
 use std::time::Duration;
@@ -39,6 +40,7 @@ where
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .max_pending_accept_reset_streams(RESETS_UNACCEPTED)
         .max_local_error_reset_streams(Some(ERRORS))
+        .enable_connect_protocol()
         .handshake(io);
     let mut connection = match tokio::time::timeout(HANDSHAKE, handshake).await {
         Ok(opened) => opened.map_err(broken)?,
@@ -163,8 +165,9 @@ fn settle_authority(request: &mut Request<()>) -> bool {
 const STREAMS: u32 = 1024;
 /// Streams that were reset here and whose late frames are ignored for a while instead of failing the connection.
 const RESETS_REMEMBERED: usize = 50;
-/// Streams that the client opened and reset before they were accepted (the rapid reset attack); one more ends the connection.
-const RESETS_UNACCEPTED: usize = 20;
+/// Streams that the client opened and reset before they were accepted (the rapid reset attack); one more ends the connection, and with it
+/// whatever else it carries. So many may begin and be given up between two looks at a busy connection of another proxy.
+const RESETS_UNACCEPTED: usize = 256;
 /// Protocol errors on single streams that one connection may cost before it ends.
 const ERRORS: usize = 256;
 /// From the first byte to the end of the client's preface.

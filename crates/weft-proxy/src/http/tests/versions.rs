@@ -80,17 +80,3 @@ fn an_ambiguous_authority_is_refused() {
         assert_eq!(answer(&mut pending).await.expect("answer").0.status(), 200);
     });
 }
-
-/// Requirement: CONNECT on HTTP/2 is a stream of bytes both ways like any other body.
-#[test]
-fn connect_carries_bytes() {
-    talk(async {
-        let (connection, _ended) = through(echo).await;
-        let (mut outgoing, mut pending) = ask(&connection, Request::connect("db:5432"), false).await;
-        outgoing.data(bytes("ping")).await.expect("data");
-        let (head, mut body) = answer(&mut pending).await.expect("answer");
-        assert_eq!(head.status(), 200);
-        outgoing.finish().await.expect("end");
-        assert_eq!(read(&mut body).await.expect("body").0, b"ping");
-    });
-}
