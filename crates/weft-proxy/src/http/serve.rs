@@ -68,7 +68,8 @@ where
             }
             Err(h1::server::Ended::Broken(why)) => return Err(broken(&why)),
         };
-        let mut handling = pin!(handle(request, Source::H1(source), Sink::H1(sink)));
+        // On the heap while it lasts: a connection is idle for most of its life, and should not hold the room of an exchange.
+        let mut handling = Box::pin(handle(request, Source::H1(source), Sink::H1(sink)));
         tokio::select! {
             biased;
             () = &mut handling => {}

@@ -65,7 +65,8 @@ where
                 Some(Err(error)) => break Err(broken(error)),
                 Some(Ok((request, respond))) => {
                     if let Some((request, source, sink)) = open(request, respond) {
-                        exchanges.spawn_local(handler(request, source, sink));
+                        // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
+                        exchanges.spawn_local(Box::pin(handler(request, source, sink)));
                     }
                 }
             },
