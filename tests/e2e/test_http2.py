@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.e2e import peers
-from tests.e2e.applications import idle, text
+from tests.e2e.applications import FOLDER, idle, text
 
 from weft.demo import build, interpreter
 from weft.testing import Mesh
@@ -21,6 +21,8 @@ Ask = Callable[[str], Any]
 @pytest.fixture(scope="module")
 def node() -> str:
     peers.need("node", "nodejs")
+    peers.need("nginx", "nginx-light")
+    peers.need("h2load", "nghttp2-client")
     return interpreter.runnable("node", build.cache_folder())
 
 
@@ -38,8 +40,10 @@ def mesh(node: str) -> Iterator[Mesh]:
             },
         }
 
-    documents = text(server("server"), idle("client"))
-    with Mesh(documents, [peers.SOURCES / "http2.js"], "http2") as mesh:
+    leaving = server("leaving")
+    leaving["spec"]["command"] = ["nginx", "-e", "stderr", "-p", "./", "-c", "leaving_nginx.conf"]
+    documents = text(server("server"), leaving, idle("client"))
+    with Mesh(documents, [peers.SOURCES / "http2.js", FOLDER / "leaving_nginx.conf"], "http2") as mesh:
         yield mesh
 
 
@@ -91,3 +95,11 @@ def test_trailers(ask: Ask) -> None:
 def test_grpc_timeout(ask: Ask) -> None:
     """Requirement: a client's deadline reaches the server as the client said it."""
     assert ask("grpc_timeout") == {"timeout": "7S", "te": "trailers"}
+
+
+@pytest.mark.parametrize("body", [[], ["--data=leaving_nginx.conf"]], ids=["without a body", "with a body"])
+def test_goaway_under_load(mesh: Mesh, body: list[str]) -> None:
+    """Requirement: a server that says GOAWAY after every 50 requests, in the middle of load, costs no request."""
+    number = 5000
+    said = mesh.exec("client-0", "h2load", "-n", str(number), "-c", "4", "-m", "25", *body, f"http://leaving:{PORT}/")
+    assert f"{number} succeeded, 0 failed, 0 errored, 0 timeout" in said, said

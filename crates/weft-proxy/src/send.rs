@@ -393,9 +393,11 @@ struct Observer<'a, 'b> {
 }
 
 impl Observe for Observer<'_, '_> {
-    fn keep(&self) -> Option<Keep> {
+    fn keep(&self, upstream: Version) -> Option<Keep> {
         let most = match (&self.trial.terms.retry, self.trial.target) {
             (Some(policy), _) => policy.max_body,
+            // It may say GOAWAY, or refuse the stream, when the body is on its way already.
+            (None, _) if upstream == Version::H2 => retry::MAX_BODY,
             // Its proxy may say that it was not delivered.
             (None, Target::Balanced { .. }) if self.is_peer() => retry::MAX_BODY,
             _ => return None,

@@ -22,7 +22,7 @@ use crate::relay;
 /// Is told what happens, when it happens; reads the clock if it wants to. May change the heads on their way to the client.
 pub(crate) trait Observe {
     /// What is kept of the request, so that it can be sent again after an answer that is replaced; none: nothing.
-    fn keep(&self) -> Option<Keep> {
+    fn keep(&self, _upstream: Version) -> Option<Keep> {
         None
     }
     /// How long the exchange may take.
@@ -123,7 +123,7 @@ pub(crate) async fn run(
     upstream: Upstream,
     observer: &mut impl Observe,
 ) -> Result<Ended, Failed> {
-    let (keep, patience) = (observer.keep(), Patience::new(observer.limits()));
+    let (keep, patience) = (observer.keep(upstream.version()), Patience::new(observer.limits()));
     // HTTP/1 gives the head back; HTTP/2 does not, and can say that it has not acted on a request.
     let copied = upstream.version() == Version::H2 && (keep.is_some() || source.is_end());
     let kept = copied.then(|| request.clone());

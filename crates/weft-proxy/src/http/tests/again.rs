@@ -24,7 +24,7 @@ struct Choosy {
 }
 
 impl Observe for Choosy {
-    fn keep(&self) -> Option<Keep> {
+    fn keep(&self, _upstream: crate::http::Version) -> Option<Keep> {
         self.keep.map(|most| Keep { most, room: Rc::new(Cell::new(1 << 20)) })
     }
 
