@@ -52,7 +52,7 @@ FAULTS = (
     Fault("a wide line", "bandwidth", {"rate": 100_000}, (200,), "/large"),
     Fault("silence", "timeout", {"timeout": 0}, (504,)),
     Fault("silence, then an end", "timeout", {"timeout": 200}, (502, 504)),
-    Fault("an end after few bytes", "limit_data", {"bytes": 40}, (502, 504)),
+    Fault("an end after few bytes", "limit_data", {"bytes": 20}, (502, 504)),
     Fault("an end in the middle", "limit_data", {"bytes": 100_000}, (BROKEN_OFF, 502), "/large"),
 )
 

@@ -60,4 +60,6 @@ class Uploads(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    # Five waiting connections are the library's default, and more come at once.
+    http.server.ThreadingHTTPServer.request_queue_size = 128
     http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Uploads).serve_forever()
