@@ -166,9 +166,13 @@ pub enum Stop {
 /// Attempts that may reach nobody before the client is told.
 pub const UNDELIVERED: usize = 8;
 
+/// Attempts that a living server may turn away unread. More: it costs little, and a crowd of requests meets several connections in a row
+/// that are about to close, where a server says GOAWAY after few requests.
+pub const TURNED_AWAY: usize = 32;
+
 /// Decides what follows an attempt.
 pub fn next(policy: Option<&Policy>, method: &Method, ended: Ended<'_>, standing: Standing, random: u32) -> Next {
-    if standing.whole && standing.undelivered < UNDELIVERED && reached_nobody(ended, standing.others) {
+    if standing.whole && standing.undelivered < most_undelivered(ended) && reached_nobody(ended, standing.others) {
         return Next::Elsewhere;
     }
     if let Ended::Stale { sent, .. } = ended
@@ -192,6 +196,13 @@ pub fn next(policy: Option<&Policy>, method: &Method, ended: Ended<'_>, standing
 /// Whether doing it twice means the same as doing it once (RFC 9110, 9.2.2).
 pub fn is_idempotent(method: &Method) -> bool {
     method.is_idempotent()
+}
+
+fn most_undelivered(ended: Ended<'_>) -> usize {
+    match ended {
+        Ended::Refused(refusal) if refusal.stage == Stage::Exchange => TURNED_AWAY,
+        _ => UNDELIVERED,
+    }
 }
 
 /// A peer that could not be connected to, or whose application could not, is not tried again while there is no other; one that was

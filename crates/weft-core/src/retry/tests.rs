@@ -42,6 +42,8 @@ fn without_a_policy_only_what_reached_nobody_is_repeated() {
         ("not delivered, with nobody else", &post, NOT_DELIVERED, alone, settled),
         ("not delivered, with the body gone", &post, NOT_DELIVERED, Standing { whole: false, ..FRESH }, settled),
         ("refused before it was acted on", &post, Ended::Refused(&refused), alone, Next::Elsewhere),
+        ("refused for the ninth time", &post, Ended::Refused(&refused), Standing { undelivered: UNDELIVERED, ..alone }, Next::Elsewhere),
+        ("refused too often", &post, Ended::Refused(&refused), Standing { undelivered: TURNED_AWAY, ..alone }, settled),
         ("broken in the middle", &get, Ended::Refused(&broke), FRESH, settled),
         ("nobody ready", &get, Ended::Refused(&waited), FRESH, settled),
         ("an error", &get, answered(503, None), FRESH, settled),
@@ -131,7 +133,7 @@ proptest! {
                 Next::After(_) => standing.retries += 1,
             }
         }
-        prop_assert!(attempts <= 1 + UNDELIVERED + limit as usize);
+        prop_assert!(attempts <= 1 + TURNED_AWAY + limit as usize);
         prop_assert!(whole || attempts == 1);
     }
 
