@@ -30,10 +30,8 @@ def sharing(inside: int) -> dict[int, str]:
 def on_host(inner: int, among: Iterable[int]) -> int:
     """The host's id of the process that calls itself `inner`. Raises LookupError when it is gone."""
     for pid in among:
-        with contextlib.suppress(OSError):
-            ids = next(line for line in (PROC / str(pid) / "status").read_text().splitlines() if "NSpid:" in line)
-            if int(ids.split()[-1]) == inner:
-                return pid
+        if _inner_id(pid) == inner:
+            return pid
     raise LookupError(f"no process {inner}")
 
 
@@ -43,6 +41,14 @@ def command_line(pid: int) -> str:
         return (PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
     except OSError:
         return ""
+
+
+def _inner_id(pid: int) -> int:
+    """What the process calls itself; 0 when it is gone."""
+    with contextlib.suppress(OSError, StopIteration):
+        ids = next(line for line in (PROC / str(pid) / "status").read_text().splitlines() if "NSpid:" in line)
+        return int(ids.split()[-1])
+    return 0
 
 
 def _namespace(pid: int) -> str:
