@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import threading
 import urllib.request
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.e2e.mesh import Weft, until
+
+from weft.testing.processes import first_inside
 
 SERVER = """
 import http.server, os
@@ -60,6 +64,29 @@ def asked(weft: Weft, url: str, times: int) -> Counter[str]:
     said = weft.run("exec", "client", "--", "python3", "ask.py", url, str(times))
     assert said.returncode == 0, said.stderr
     return Counter(said.stdout.split())
+
+
+def test_nobody_sees_the_supervisor_leave_its_network(weft: Weft, mesh_file: Path) -> None:
+    """Requirement (a defect once: what watches the mesh's network found itself in a replica's now and then): whatever
+    the supervisor starts and probes elsewhere, it is on the network that joins the replicas.
+    """
+    process = weft.up(mesh_file)
+    network = Path(f"/proc/{first_inside(process.pid)}/ns/net")
+    seen, done = set(), threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.add(str(network.readlink()))
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        watching = elsewhere.submit(watch)
+        try:
+            for _ in range(20):
+                assert weft.run("exec", "client", "--", "true").returncode == 0
+        finally:
+            done.set()
+        watching.result()
+    assert len(seen) == 1
 
 
 def test_workloads_find_and_reach_each_other(weft: Weft, mesh_file: Path) -> None:

@@ -67,11 +67,7 @@ class Children:
                 start_new_session=True,
             )
 
-        if network is None:
-            process = popen()
-        else:
-            with namespaces.inside(network):
-                process = popen()
+        process = popen() if network is None else namespaces.call_inside(network, popen)
         process.returncode = 0  # the exit code is ours to collect; keeps Popen from waiting
         return Child(process.pid, self._exit_of(process.pid))
 

@@ -30,8 +30,7 @@ class Listening:
 
 def look(network: int) -> Listening:
     """What listens in a network namespace at this moment."""
-    with namespaces.inside(network):
-        return here()
+    return namespaces.call_inside(network, here)
 
 
 def here() -> Listening:

@@ -1,15 +1,20 @@
 """Linux namespaces by system call: make a network namespace, enter one for a moment, mount, drop into a user namespace.
 
-Everything here acts on the calling thread and returns at once; nothing awaits, so `inside` is atomic for an event loop.
+Everything but `call_inside` acts on the calling thread, and returns at once. The main thread's network namespace is the
+process's for everybody who looks or enters through /proc, so it is never left: other threads do what is done elsewhere.
 A network namespace is held by a file descriptor alone: it needs no name, no mount and no holder process, and it is gone
 with the process that holds it.
 """
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
@@ -24,6 +29,7 @@ MS_NOEXEC = 0x8
 
 _THREAD_NETWORK = "/proc/thread-self/ns/net"
 _libc = ctypes.CDLL(None, use_errno=True)
+_elsewhere = ThreadPoolExecutor(1, "elsewhere")
 
 
 def make_network() -> int:
@@ -39,7 +45,7 @@ def make_network() -> int:
 
 @contextmanager
 def inside(network: int) -> Iterator[None]:
-    """Sockets and processes made in this block belong to `network`. Must not contain an `await`."""
+    """Sockets and processes made in this block belong to `network`. Not for the main thread."""
     before = os.open(_THREAD_NETWORK, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _setns(network, CLONE_NEWNET)
@@ -47,6 +53,16 @@ def inside(network: int) -> Iterator[None]:
     finally:
         _setns(before, CLONE_NEWNET)
         os.close(before)
+
+
+def call_inside(network: int, action: Callable[[], Result]) -> Result:
+    """What `action` returns or raises when it is called in `network`; what it opens and starts belongs there."""
+
+    def call() -> Result:
+        with inside(network):
+            return action()
+
+    return _elsewhere.submit(call).result()
 
 
 def unshare(flags: int) -> None:

@@ -69,9 +69,9 @@ async def _refused(probe: Readiness, network: int) -> str:
 
 async def connect(network: int, address: str, port: int) -> socket.socket:
     """A connection made in `network` that no redirect touches. Raises OSError."""
-    with namespaces.inside(network):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    connection = namespaces.call_inside(network, lambda: socket.socket(family, kind))
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, PROXY_MARK)
         await asyncio.get_running_loop().sock_connect(connection, (address, port))

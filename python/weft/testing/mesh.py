@@ -133,15 +133,14 @@ class Mesh:
             return {}
 
     def metrics(self, replica: str) -> list[Sample]:
-        """What the replica's proxy counts at this moment."""
+        """What the replica's proxy counts at this moment. Raises RuntimeError when it does not say."""
         url = f"http://{self.replicas()[replica]['address']}:{ADMIN_PORT}/metrics"
         read = f"import urllib.request as r; print(r.urlopen({url!r}, timeout=10).read().decode())"
-        for _ in range(SCRAPES):
-            asking = self.in_fabric(sys.executable, "-c", read)
-            text, _ = asking.communicate()
-            if asking.returncode == 0:
-                return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        raise RuntimeError(f"{replica} did not tell its metrics in {SCRAPES} attempts")
+        asking = self.in_fabric(sys.executable, "-c", read)
+        text, _ = asking.communicate()
+        if asking.returncode != 0:
+            raise RuntimeError(f"{replica} did not tell its metrics")
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def counted(self, replica: str, family: str, labels: Mapping[str, str] | None = None) -> float:
         """The sum of a counter of the replica's proxy over all series that carry `labels`."""
@@ -191,7 +190,3 @@ def _environment() -> dict[str, str]:
     """`weft` is found where this file is, also when it is not installed."""
     paths = [str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-SCRAPES = 10
-"""Attempts at reading metrics. Now and then one is answered 502, by whom is not known; it must not pass for zero."""
