@@ -6,7 +6,7 @@ It runs in the replica's network namespace and is told what to do over its HTTP 
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +43,8 @@ class Toxiproxy:
 
     mesh: Mesh
     replica: str
+    proxies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What connections are led through, by name."""
 
     def __enter__(self) -> Self:
         host, _, port = API.partition(":")
@@ -84,12 +86,13 @@ table ip faults {{
 
     def clear(self, name: str) -> None:
         """Let connections pass again. Connections that are open are closed, so that nothing of the fault is left."""
-        self._ask("DELETE", f"/proxies/{name}/toxics/fault")
-        for enabled in (False, True):
-            self._ask("POST", f"/proxies/{name}", {"enabled": enabled})
+        # Taking away the toxic alone would first wait until what it holds back has been taken, 5 s for each piece.
+        self._ask("DELETE", f"/proxies/{name}")
+        self._ask("POST", "/proxies", self.proxies[name])
 
     def _add(self, name: str, listen: str, upstream: str) -> None:
-        self._ask("POST", "/proxies", {"name": name, "listen": listen, "upstream": upstream, "enabled": True})
+        self.proxies[name] = {"name": name, "listen": listen, "upstream": upstream, "enabled": True}
+        self._ask("POST", "/proxies", self.proxies[name])
 
     def _listens(self) -> bool:
         asked = subprocess.run([*self._inside(), "ss", "-Hltn", "sport", "=", ":8474"], capture_output=True, check=True)
