@@ -16,7 +16,8 @@ pytestmark = pytest.mark.e2e
 CLIENT = "client.default.serviceaccount.identity.weft.cluster.local"
 MESHED, PLAIN = "client-0", "stranger-0"
 CALLS = 600
-POINTS = 7
+LEAST_SHARE = 20
+"""Per cent of the calls that each of three replicas gets at least; how even it can be is measured elsewhere."""
 LISTENING = {"six": "own6", "both": "::", "four": "0.0.0.0"}
 """Workload -> where its server listens."""
 
@@ -106,7 +107,7 @@ def test_the_family_of_the_request_is_kept(mesh: Mesh, python: Python, ipv6: Add
     found = calls(mesh, python, MESHED, f"[{ipv6('both')}]:8080", 8, CALLS)
     assert found.failed == 0, found.reasons
     for name in ("both-0", "both-1", "both-2"):
-        assert abs(found.share(name) - 100 / 3) <= POINTS, found
+        assert found.share(name) >= LEAST_SHARE, found
     assert families(mesh) == {"IPv6"}
     assert calls(mesh, python, MESHED, f"{ipv4('both')}:8080", 8, 100).failed == 0
     assert families(mesh) == {"IPv4", "IPv6"}
