@@ -1,7 +1,7 @@
 """Records what goes over every link of the network that it runs on, until its standard input ends.
 
-Prints "capturing" first; at the end one line of JSON: for each direction of each TCP connection its bytes, in order.
-Takes only packets, never sends any.
+Prints "capturing" first; at the end one line of JSON: for each direction of each TCP connection its bytes, in order,
+and how many packets were lost because it was too slow. Takes only packets, never sends any.
 """
 
 import base64
@@ -12,6 +12,7 @@ import sys
 import threading
 
 ETH_P_ALL = 3
+SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_RCVBUFFORCE = 33
 IPV4, TCP = 0x0800, 6
 
@@ -52,6 +53,7 @@ def main():
             parts = streams.setdefault(ends, {})
             if len(data) > len(parts.get(sequence, b"")):
                 parts[sequence] = data
+    _, lost = struct.unpack("II", raw.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
     said = []
     for (source, source_port, destination, port), parts in streams.items():
         joined, following = b"", None
@@ -62,7 +64,7 @@ def main():
                 following = sequence + len(parts[sequence])
         text = base64.b64encode(joined).decode()
         said.append({"from": source, "from_port": source_port, "to": destination, "to_port": port, "bytes": text})
-    print(json.dumps(said), flush=True)
+    print(json.dumps({"streams": said, "lost": lost}), flush=True)
 
 
 if __name__ == "__main__":
