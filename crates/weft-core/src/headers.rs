@@ -45,7 +45,7 @@ pub const NOT_DELIVERED: HeaderName = HeaderName::from_static("weft-not-delivere
 /// Where an ingress controller wants its proxy to send a request. An application sets it; its proxy takes it off.
 pub const DST_OVERRIDE: HeaderName = HeaderName::from_static("l5d-dst-override");
 
-const OWN: [Own; 5] = [
+static OWN: [Own; 5] = [
     Own { name: CLIENT_ID, requests: Passes::Nobodys, responses: Passes::Nobodys },
     Own { name: ORIG_PROTO, requests: Passes::Peers, responses: Passes::Nobodys },
     Own { name: PROXY_ERROR, requests: Passes::Nobodys, responses: Passes::Peers },

@@ -3,106 +3,29 @@
 //! Joins the stages balance, connect and exchange: the same for both sides of the proxy and for every version. Whether an attempt is
 //! followed by another is `weft_core::retry`'s to say.
 
+mod observer;
+mod target;
+
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response};
-use weft_core::headers::{self, Party};
-use weft_core::model::{Endpoint, Filter, ProtocolHint, Queue, Timeouts};
-use weft_core::outcome::{Blame, Cause, Class, Refusal, Retry, Stage, classify};
+use http::{Method, Request};
+use weft_core::model::{Endpoint, Filter, ProtocolHint, Timeouts};
+use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::overrides::Required;
 use weft_core::retry::{self, Ended, Next, Standing, UNDELIVERED};
-use weft_core::route;
-use weft_core::timeout::{Limit, Limits};
+use weft_core::timeout::Limit;
 
+use self::observer::Observer;
+use self::target::Chosen;
+pub(crate) use self::target::Target;
 use crate::account::Record;
-use crate::balance::{self, Balancer, InFlight, Slot};
 use crate::clock;
-use crate::connect::{Age, Peer};
-use crate::http::exchange::{self, Done, Failed, How, Observe, Unanswered, Verdict};
-use crate::http::replay::Keep;
+use crate::connect::Age;
+use crate::http::exchange::{self, Done, Failed, How, Unanswered};
 use crate::http::{Sink, Source, Upstream, Version, orig_proto};
 use crate::io::Io;
 use crate::worker::Worker;
-
-/// Where requests of one route go.
-#[derive(Clone)]
-pub(crate) enum Target {
-    Balanced { balancer: Rc<Balancer>, queue: Queue },
-    One(Rc<Peer>),
-}
-
-/// The peer that was chosen for one attempt.
-enum Chosen {
-    Slot(Rc<Slot>, InFlight),
-    One(Rc<Peer>),
-}
-
-impl Target {
-    async fn choose(&self, tried: &[SocketAddr], deadline: Instant, worker: &Worker) -> Result<Chosen, Refusal> {
-        match self {
-            Target::One(peer) => Ok(Chosen::One(peer.clone())),
-            Target::Balanced { balancer, queue } => {
-                let slot = balancer.pick(tried, *queue, deadline, &mut || worker.random()).await?;
-                let flight = balancer.begin(&slot);
-                Ok(Chosen::Slot(slot, flight))
-            }
-        }
-    }
-
-    fn deadline(&self) -> Instant {
-        match self {
-            Target::Balanced { queue, .. } => balance::deadline(*queue),
-            Target::One(_) => clock::now(),
-        }
-    }
-
-    /// Whether there is anybody else to try, now.
-    fn has_others(&self, tried: &[SocketAddr]) -> bool {
-        match self {
-            Target::Balanced { balancer, .. } => balancer.has_others(tried),
-            Target::One(_) => false,
-        }
-    }
-}
-
-impl Chosen {
-    fn peer(&self) -> &Peer {
-        match self {
-            Chosen::Slot(slot, _) => &slot.peer,
-            Chosen::One(peer) => peer,
-        }
-    }
-
-    fn connected(&mut self) {
-        if let Chosen::Slot(_, flight) = self {
-            flight.connected();
-        }
-    }
-
-    /// No connection could be opened. Says nothing of the endpoint if the fault was this proxy's.
-    fn unreachable(&mut self, refusal: &Refusal, worker: &Worker) {
-        if refusal.blame == Blame::Server
-            && let Chosen::Slot(_, flight) = self
-        {
-            flight.unreachable(&worker.settings, worker.random());
-        }
-    }
-
-    fn failed(&mut self) {
-        if let Chosen::Slot(_, flight) = self {
-            flight.failed();
-        }
-    }
-
-    fn answered(&mut self) {
-        if let Chosen::Slot(_, flight) = self {
-            flight.answered();
-        }
-    }
-}
 
 /// What is done to the heads of the answer on their way to the client.
 pub(crate) struct Answering<'a> {
@@ -379,124 +302,6 @@ pub(crate) async fn stream(worker: &Worker, target: &Target) -> Result<(Io, Stre
 
 /// Keeps the chosen peer in memory while bytes flow.
 pub(crate) struct StreamInFlight(#[expect(dead_code, reason = "held, never read")] Chosen);
-
-/// Tells the load estimate, the record and the heads what an exchange comes to, and judges answers by what the trial has left.
-struct Observer<'a, 'b> {
-    trial: &'a mut Trial<'b>,
-    method: &'a Method,
-    chosen: Chosen,
-    carried: Option<http::Version>,
-    answering: &'a Answering<'a>,
-    record: &'a mut Record,
-    /// What follows an answer that was thrown away.
-    next: Option<Next>,
-}
-
-impl Observe for Observer<'_, '_> {
-    fn keep(&self, upstream: Version) -> Option<Keep> {
-        let most = match (&self.trial.terms.retry, self.trial.target) {
-            (Some(policy), _) => policy.max_body,
-            // It may say GOAWAY, or refuse the stream, when the body is on its way already.
-            (None, _) if upstream == Version::H2 => retry::MAX_BODY,
-            // Its proxy may say that it was not delivered.
-            (None, Target::Balanced { .. }) if self.is_peer() => retry::MAX_BODY,
-            _ => return None,
-        };
-        Some(Keep { most, room: self.trial.worker.replay_room.clone() })
-    }
-
-    fn limits(&self) -> Limits {
-        let Terms { timeouts, retry, .. } = self.trial.terms;
-        let attempt = retry.as_ref().and_then(|policy| policy.timeout).map(|timeout| clock::now() + timeout);
-        Limits { request: self.trial.until, attempt, response: timeouts.response, idle: timeouts.idle }
-    }
-
-    fn wants_status(&self) -> bool {
-        self.trial.terms.retry.as_ref().is_some_and(|policy| !policy.grpc.is_empty() && self.trial.standing.retries < policy.limit)
-    }
-
-    fn judge(&mut self, head: &Response<()>, grpc: Option<u32>, whole: bool) -> Verdict {
-        let not_delivered = self.is_peer() && headers::any(head.headers()) && head.headers().contains_key(&headers::NOT_DELIVERED);
-        if not_delivered {
-            self.chosen.failed();
-        } else if self.trial.terms.retry.is_none() {
-            return Verdict::PassOn;
-        }
-        self.trial.standing.whole = whole;
-        let status = head.status().as_u16();
-        let next = self.trial.next(self.method, Ended::Answered { status, grpc, not_delivered });
-        if let Next::Stop(stop) = next {
-            self.record.gave_up(stop);
-            return Verdict::PassOn;
-        }
-        if !not_delivered {
-            self.tell(head, grpc);
-        }
-        self.record.attempt_answered(status, grpc);
-        self.next = Some(next);
-        Verdict::Replace
-    }
-
-    fn informational(&mut self, head: &mut Response<()>) {
-        self.translate(head);
-    }
-
-    fn response(&mut self, head: &mut Response<()>, grpc: Option<u32>) {
-        self.tell(head, grpc);
-        self.translate(head);
-        for filters in self.answering.filters {
-            route::apply_response(filters, head.headers_mut());
-        }
-        self.record.responded(head.status().as_u16());
-    }
-
-    fn request_data(&mut self, bytes: usize) {
-        self.record.request_data(bytes);
-    }
-
-    fn response_data(&mut self, bytes: usize) {
-        self.record.response_data(bytes);
-    }
-}
-
-impl Observer<'_, '_> {
-    /// Whether the answer comes from a proxy that proved an identity.
-    fn is_peer(&self) -> bool {
-        self.chosen.peer().endpoint.identity.is_some()
-    }
-
-    /// Tells the load estimate of an answer. A proxy that says that it cannot reach its application, or was not answered by it, answers
-    /// faster than any application: it must not be preferred for it.
-    fn tell(&mut self, head: &Response<()>, grpc: Option<u32>) {
-        let excuse = self.is_peer()
-            && classify(head.status().as_u16(), grpc) == Class::Failure
-            && headers::any(head.headers())
-            && head.headers().contains_key(&headers::PROXY_ERROR);
-        if excuse {
-            self.chosen.failed();
-        } else {
-            self.chosen.answered();
-        }
-    }
-
-    /// HTTP/1 is carried between two proxies: undone by the client's, done by the server's. What the sender may not say is taken off in
-    /// between.
-    fn translate(&self, head: &mut Response<()>) {
-        if let Some(version) = self.carried {
-            orig_proto::uncarry(head, version);
-        }
-        if headers::any(head.headers()) {
-            headers::strip_response(head.headers_mut(), if self.is_peer() { Party::Peer } else { Party::Stranger });
-            if head.headers().get(&headers::PROXY_CONNECTION).is_some_and(|value| value == "close") {
-                // Another proxy wants its client to begin anew. An HTTP/2 client has no such header, and it is left off there.
-                head.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-        }
-        if self.answering.carried {
-            orig_proto::carry_back(head);
-        }
-    }
-}
 
 /// HTTP/1 is carried over HTTP/2 where the other side is a proxy that takes it.
 fn version_for(endpoint: &Endpoint, request: &Request<()>) -> Version {

@@ -30,6 +30,10 @@ pub fn upgrade_requested(request: &Request<()>, framing: BodyFraming) -> bool {
 /// `proxy-connection`, `http2-settings`, `transfer-encoding`, and `te` except for `trailers`, which is what gRPC asks for.
 /// `upgrade` stays where `upgrade` is true. A `connection` field cannot remove what framing, routing or trailers depend on.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
+    // Most heads have no such field, and this one look is all that they cost: a head is stripped several times on its way.
+    if !headers.iter().any(|(name, value)| ends_here(name, value, upgrade)) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
             .filter_map(|token| HeaderName::from_bytes(token).ok())
@@ -40,12 +44,11 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         }
         headers.remove(CONNECTION);
     }
-    headers.remove(TRANSFER_ENCODING);
-    for name in OF_ONE_HOP {
+    for name in &OF_ONE_HOP {
         headers.remove(name);
     }
     if headers.contains_key(TE) {
-        let trailers = tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+        let trailers = tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(TRAILERS));
         headers.remove(TE);
         if trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -56,10 +59,15 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
     }
 }
 
+/// Whether this field, as it is, is one that `strip_hop_by_hop` takes off or changes.
+fn ends_here(name: &HeaderName, value: &HeaderValue, upgrade: bool) -> bool {
+    *name == CONNECTION || (*name == TE && value.as_bytes() != TRAILERS) || (*name == UPGRADE && !upgrade) || OF_ONE_HOP.contains(name)
+}
+
 /// Whether a field has a meaning behind a body. One that frames or routes a message, or concerns a connection, has none there, and a
 /// reader that moves trailers among the headers would obey it (RFC 9110 §6.5.1).
 pub(super) fn may_be_trailer(name: &HeaderName) -> bool {
-    ![CONTENT_LENGTH, TRANSFER_ENCODING, HOST, CONNECTION, TE, UPGRADE].contains(name) && !OF_ONE_HOP.contains(&name.as_str())
+    ![CONTENT_LENGTH, HOST, CONNECTION, TE, UPGRADE].contains(name) && !OF_ONE_HOP.contains(name)
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
@@ -70,4 +78,10 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-const OF_ONE_HOP: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+static OF_ONE_HOP: [HeaderName; 4] = [
+    TRANSFER_ENCODING,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
+const TRAILERS: &[u8] = b"trailers";

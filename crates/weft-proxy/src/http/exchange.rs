@@ -4,18 +4,23 @@
 //! is complete; a client that goes away cancels the request; a server that breaks off breaks the answer off, so that nobody takes a part
 //! for the whole. It never chooses an upstream, never repeats a request and never makes up an answer: see `refuse` for that.
 
+mod bodies;
+mod ended;
+
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use weft_core::headers;
-use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
-use weft_core::timeout::{Limit, Limits};
+use http::{Method, Request, Response};
+use weft_core::outcome::Refusal;
+use weft_core::timeout::Limits;
 
+use self::bodies::{Side, download, grpc_status, upload};
+pub(crate) use self::ended::{Again, Done, Ended, Failed, How, Unanswered};
+use self::ended::{bad_request, not_sent, overdue, server_broke};
 use super::patience::Patience;
-use super::refuse::{GRPC_STATUS, grpc_trailers, is_grpc};
+use super::refuse::is_grpc;
 use super::replay::{Keep, Replay, Tape};
-use super::{Broken, Frame, NotSent, Outgoing, Pending, Reason, Reply, Sink, Source, Upstream, Version};
+use super::{Broken, Frame, NotSent, Pending, Reason, Reply, Sink, Source, Upstream, Version};
 use crate::io::Io;
 use crate::relay;
 
@@ -55,63 +60,6 @@ pub(crate) enum Verdict {
     PassOn,
     /// It is thrown away; the caller asks somebody else.
     Replace,
-}
-
-/// An exchange whose answer reached its end.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) status: StatusCode,
-    /// From the trailers, or from the head of a response that is only trailers.
-    pub(crate) grpc_status: Option<u32>,
-    /// After an upgrade: what the connection carried.
-    pub(crate) carried: Option<relay::Carried>,
-}
-
-/// What came of an exchange that did not fail.
-pub(crate) enum Ended {
-    Done(Done),
-    /// By the observer's verdict its answer was thrown away: the request as it was, for another attempt.
-    Replaced(Box<Again>),
-}
-
-/// An exchange that failed.
-pub(crate) enum Failed {
-    /// The client has seen nothing: another upstream may be tried if the refusal says it is safe, or the sink be given the refusal.
-    Unanswered(Box<Unanswered>),
-    /// The client was told, by a reset or a close, that the answer ends here.
-    BrokenOff(Refusal),
-    /// The client went away; upstream was told.
-    ClientGone(Broken),
-}
-
-pub(crate) struct Unanswered {
-    pub(crate) refusal: Refusal,
-    pub(crate) how: How,
-    pub(crate) sink: Sink,
-    pub(crate) source: Source,
-    /// There if it can be sent again: upstream did not take it, or it was kept.
-    pub(crate) request: Option<Request<()>>,
-    /// Whether `source` has lost pieces of the body to the attempt, or the client has heard of it.
-    pub(crate) consumed: bool,
-}
-
-/// What is special about an exchange without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    Plainly,
-    /// The connection had been used before, or was about to close, and ended without a byte of an answer. `sent`: bytes of the
-    /// request had left.
-    Stale {
-        sent: bool,
-    },
-    /// A limit of this attempt alone ran out.
-    Overdue,
-}
-
-pub(crate) struct Again {
-    pub(crate) request: Request<()>,
-    pub(crate) source: Source,
-    pub(crate) sink: Sink,
 }
 
 /// Runs one exchange to its end. Heads are passed on as they are, except for what belongs to one connection and what `observer` changes.
@@ -375,148 +323,6 @@ async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Done, Bro
     Ok(Done { status, grpc_status: None, carried: Some(carried) })
 }
 
-enum Side {
-    Client(Broken),
-    Server(Refusal),
-    Late(Limit),
-}
-
-/// Sends the request's body. Fails when the client breaks it off; an upstream that wants no more of it is no failure: its answer says why.
-async fn upload<O: Observe>(
-    source: &mut Source,
-    mut outgoing: Outgoing,
-    observer: &RefCell<&mut O>,
-    tape: &RefCell<Tape>,
-    patience: &Patience,
-) -> Result<(), Broken> {
-    loop {
-        let frame = tokio::select! {
-            biased;
-            frame = source.frame() => frame,
-            _ = outgoing.closed() => return Ok(()),
-        };
-        match &frame {
-            Ok(Some(frame)) => tape.borrow_mut().record(frame),
-            Ok(None) => {}
-            Err(_) => tape.borrow_mut().lose(),
-        }
-        let taken = match frame {
-            Ok(Some(Frame::Data(data))) => {
-                let bytes = data.len();
-                let last = source.is_end();
-                let taken = if last {
-                    Outgoing::last(outgoing, data).await.map(|()| None)
-                } else {
-                    pass(source, outgoing.data(data)).await.map(|()| Some(outgoing))
-                };
-                if taken.is_ok() {
-                    patience.moved();
-                    observer.borrow_mut().request_data(bytes);
-                }
-                taken
-            }
-            Ok(Some(Frame::Trailers(mut trailers))) => {
-                headers::strip_trailers(&mut trailers);
-                outgoing.trailers(trailers).await.map(|()| None)
-            }
-            Ok(None) => outgoing.finish().await.map(|()| None),
-            Err(why) => {
-                outgoing.abort(&why);
-                return Err(why);
-            }
-        };
-        match taken {
-            Ok(Some(open)) => outgoing = open,
-            Ok(None) => {
-                patience.sent();
-                observer.borrow_mut().request_end();
-                return Ok(());
-            }
-            Err(_) => return Ok(()),
-        }
-    }
-}
-
-/// Sends a piece; what comes behind it meanwhile is looked after.
-async fn pass(source: &mut Source, sending: impl Future<Output = Result<(), Broken>>) -> Result<(), Broken> {
-    tokio::select! {
-        biased;
-        sent = sending => sent,
-        never = source.gather() => match never {},
-    }
-}
-
-/// Sends the answer's body and returns the gRPC status that ends it.
-async fn download<O: Observe>(
-    source: &mut Source,
-    mut outgoing: Outgoing,
-    grpc: bool,
-    observer: &RefCell<&mut O>,
-    patience: &Patience,
-) -> Result<Option<u32>, Side> {
-    loop {
-        // The head leaves together with the first piece, unless that is not there yet.
-        let gone = async {
-            match outgoing.flush().await {
-                Ok(()) => outgoing.closed().await,
-                Err(why) => why,
-            }
-        };
-        let frame = tokio::select! {
-            biased;
-            frame = source.frame() => frame,
-            why = gone => return Err(Side::Client(why)),
-            limit = patience.over(), if patience.is_limited() => {
-                if grpc {
-                    drop(outgoing.trailers(grpc_trailers(&overdue(limit).0)).await);
-                } else {
-                    outgoing.abort(&Broken::Reset(Reason::CANCEL));
-                }
-                return Err(Side::Late(limit));
-            }
-        };
-        patience.moved();
-        match frame {
-            Ok(Some(Frame::Data(data))) => {
-                observer.borrow_mut().response_data(data.len());
-                let last = source.is_end();
-                let sending = async {
-                    if last {
-                        outgoing.last(data).await.map(|()| None)
-                    } else {
-                        pass(source, outgoing.data(data)).await.map(|()| Some(outgoing))
-                    }
-                };
-                let sent = tokio::select! {
-                    biased;
-                    sent = sending => sent.map_err(Side::Client)?,
-                    // The client does not take it; what is dropped here is broken off.
-                    limit = patience.over(), if patience.is_limited() => return Err(Side::Late(limit)),
-                };
-                match sent {
-                    Some(open) => outgoing = open,
-                    None => return Ok(None),
-                }
-            }
-            Ok(Some(Frame::Trailers(mut trailers))) => {
-                headers::strip_trailers(&mut trailers);
-                let status = grpc_status(&trailers);
-                return outgoing.trailers(trailers).await.map(|()| status).map_err(Side::Client);
-            }
-            Ok(None) => return outgoing.finish().await.map(|()| None).map_err(Side::Client),
-            Err(why) => {
-                let refusal = server_broke(&why);
-                match why {
-                    // A lost connection is no word of the server's: a gRPC client gets one it understands.
-                    Broken::Closed | Broken::Io(_) if grpc => drop(outgoing.trailers(grpc_trailers(&refusal)).await),
-                    why => outgoing.abort(&why),
-                }
-                return Err(Side::Server(refusal));
-            }
-        }
-    }
-}
-
 /// The client spoilt its own request, or went away.
 fn spoilt(why: Broken, pending: Pending, sink: Sink) -> Broke {
     if let Broken::Malformed { .. } = why {
@@ -536,39 +342,4 @@ fn no_answer(why: &Broken, request: Option<Request<()>>, sink: Sink) -> Broke {
         (Broken::Stale { sent }, _) => Broke::Unanswered { refusal: server_broke(why), how: How::Stale { sent: *sent }, sink, request },
         _ => Broke::Unanswered { refusal: server_broke(why), how: How::Plainly, sink, request },
     }
-}
-
-fn overdue(limit: Limit) -> (Refusal, How) {
-    let how = match limit {
-        Limit::Attempt | Limit::Response => How::Overdue,
-        Limit::Request | Limit::Idle => How::Plainly,
-    };
-    (Refusal::new(Stage::Exchange, Blame::Server, Retry::Unsafe, Cause::Timeout, limit.reason()), how)
-}
-
-fn server_broke(why: &Broken) -> Refusal {
-    let retry = if matches!(why, Broken::Refused | Broken::Stale { sent: false }) { Retry::Safe } else { Retry::Unsafe };
-    Refusal::new(Stage::Exchange, Blame::Server, retry, Cause::ServerBroke, format!("server: {why}"))
-}
-
-fn not_sent(why: &Broken) -> Refusal {
-    match why {
-        Broken::Malformed { .. } => bad_request(why),
-        Broken::Full => Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::LoadShed, why.to_string()),
-        why => Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::ConnectFailed, format!("request not sent: {why}")),
-    }
-}
-
-fn bad_request(why: &Broken) -> Refusal {
-    let (blame, cause) = match why {
-        Broken::Malformed { status, .. } if *status < 500 || *status == 501 => (Blame::Client, Cause::BadRequest(*status)),
-        _ => (Blame::Proxy, Cause::Unexpected),
-    };
-    Refusal::new(Stage::Exchange, blame, Retry::Unsafe, cause, format!("request: {why}"))
-}
-
-/// The status that a gRPC message ends with; 2 (UNKNOWN) if it is not a number.
-fn grpc_status(headers: &HeaderMap) -> Option<u32> {
-    let status = headers.get(GRPC_STATUS)?;
-    Some(status.to_str().ok().and_then(|status| status.parse().ok()).unwrap_or(2))
 }

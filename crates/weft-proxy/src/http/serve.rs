@@ -3,7 +3,7 @@
 //! The same for both sides of the proxy and both versions. It brings a connection to rest when the process stops, and knows nothing of
 //! where requests go.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use tokio::sync::watch;
 use weft_core::http1::Limits;
@@ -69,7 +69,7 @@ where
             Err(h1::server::Ended::Broken(why)) => return Err(broken(&why)),
         };
         // On the heap while it lasts: a connection is idle for most of its life, and should not hold the room of an exchange.
-        let mut handling = Box::pin(handle(request, Source::H1(source), Sink::H1(sink)));
+        let mut handling = in_place(|| handle(request, Source::H1(source), Sink::H1(sink)));
         tokio::select! {
             biased;
             () = &mut handling => {}
@@ -82,6 +82,13 @@ where
             }
         }
     }
+}
+
+/// As `Box::pin`, but the future is made where it stays. Made before there is room for it, all of it would be copied there: it is mostly
+/// room for what has not begun.
+#[inline(always)]
+pub(super) fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::into_pin(Box::write(Box::new_uninit(), make()))
 }
 
 /// The client's connection failed.

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Tuning, broken, of_code, silent};
+use crate::http::serve::in_place;
 use crate::http::{Broken, Source, orig_proto};
 use crate::io::Io;
 
@@ -66,7 +67,7 @@ where
                 Some(Ok((request, respond))) => {
                     if let Some((request, source, sink)) = open(request, respond) {
                         // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
-                        exchanges.spawn_local(Box::pin(handler(request, source, sink)));
+                        exchanges.spawn_local(in_place(|| handler(request, source, sink)));
                     }
                 }
             },
