@@ -307,3 +307,30 @@ def test_what_does_not_end_is_cut_off(
         assert proxy.ended() == 0
         assert broken_off(connection)
     assert proxy.logged("open connections are cut off")
+
+
+def test_a_body_that_stops_is_answered_408(tmp_path: Path) -> None:
+    """Requirement: a client of HTTP/1 that lets its request's body be waited for longer than the setting says is answered
+    408, whose fault it is stands in the metric, and the application's connection ends inside the body.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as application, running(tmp_path, **HURRIED) as proxy:
+        with proxy.connect(application.getsockname()[1]) as client:
+            client.sendall(b"POST /slow HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 10\r\n\r\nfirst")
+            server, _ = application.accept()
+            head = b"".join(iter(lambda: client.recv(4096), b"")).decode().lower()
+            with server:
+                server.settimeout(30)
+                with contextlib.suppress(ConnectionResetError):
+                    assert b"".join(iter(lambda: server.recv(4096), b"")).endswith(b"\r\nfirst")
+        assert head.startswith("http/1.1 408 ")
+        assert "connection: close\r\n" in head
+        _, _, metrics = proxy.ask("GET", "/metrics")
+        labels = {"error": "bad_request", "stage": "exchange", "blame": "client", "retry": "unsafe"}
+        found = (sample for family in parse_text(metrics.decode()) for sample in family.samples)
+        assert any(
+            sample.name == "inbound_http_errors_total" and labels.items() <= sample.labels.items() and sample.value == 1
+            for sample in found
+        )
+
+
+HURRIED = {"WEFT_PROXY_HTTP1_BODY_TIMEOUT": "300ms"}

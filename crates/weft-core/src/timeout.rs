@@ -15,9 +15,12 @@ pub struct Limits {
     pub response: Option<Duration>,
     /// Without a byte either way.
     pub idle: Option<Duration>,
+    /// Until the next piece of the request's body, from a client of HTTP/1. Not of HTTP/2: streams of gRPC are quiet for hours.
+    pub body: Option<Duration>,
 }
 
 impl Limits {
+    /// Whether there is one for what `due` is asked about.
     pub fn any(&self) -> bool {
         self.request.is_some() || self.attempt.is_some() || self.response.is_some() || self.idle.is_some()
     }
@@ -40,6 +43,7 @@ pub enum Limit {
     Attempt,
     Response,
     Idle,
+    Body,
 }
 
 impl Limit {
@@ -50,6 +54,7 @@ impl Limit {
             Limit::Attempt => "the attempt took longer than its timeout",
             Limit::Response => "the server took longer to answer than the response timeout",
             Limit::Idle => "nothing was sent either way for the idle timeout",
+            Limit::Body => "nothing came of the request's body for the body timeout",
         }
     }
 }
@@ -75,6 +80,35 @@ pub fn due(limits: &Limits, progress: &Progress, now: Instant) -> Due {
         None => Due::Never,
         Some((at, limit)) if at <= now => Due::Now(limit),
         Some((at, _)) => Due::At(at),
+    }
+}
+
+/// What the client of an unanswered request owes of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owes {
+    /// Nothing: it asked whether to send it (`Expect: 100-continue`) and was not told.
+    Nothing,
+    /// The next piece.
+    Piece,
+    /// The next piece; it was told to go on at this moment.
+    PieceSince(Instant),
+    /// Nothing any more: its answer has begun, and says what the body is worth.
+    Answered,
+}
+
+/// Whether the client that was ready to be read from since `asked` took longer than `most`.
+pub fn body_due(most: Duration, owes: Owes, asked: Instant, now: Instant) -> Due {
+    let since = match owes {
+        Owes::Answered => return Due::Never,
+        // Looked at again when it could have been told and then been slow.
+        Owes::Nothing => now,
+        Owes::Piece => asked,
+        Owes::PieceSince(told) => asked.max(told),
+    };
+    match since.checked_add(most) {
+        None => Due::Never,
+        Some(at) if at <= now => Due::Now(Limit::Body),
+        Some(at) => Due::At(at),
     }
 }
 
@@ -126,9 +160,35 @@ mod tests {
         let progress = Progress { sent: Some(start), answered: false, moved: start };
         assert_eq!(due(&Limits::default(), &progress, start + ms(1 << 30)), Due::Never);
         assert!(!Limits::default().any());
-        let all = Limits { request: Some(start + ms(40)), attempt: Some(start + ms(30)), response: Some(ms(20)), idle: Some(ms(50)) };
+        let all = Limits {
+            request: Some(start + ms(40)),
+            attempt: Some(start + ms(30)),
+            response: Some(ms(20)),
+            idle: Some(ms(50)),
+            ..Limits::default()
+        };
         assert_eq!(due(&all, &progress, start), Due::At(start + ms(20)));
         assert_eq!(due(&all, &progress, start + ms(60)), Due::Now(Limit::Response));
         assert_eq!(due(&all, &Progress { answered: true, ..progress }, start + ms(60)), Due::Now(Limit::Request));
+    }
+
+    /// Requirement: a client may take so long for each piece of its body, counted from when it is asked, or told to go on after it asked
+    /// itself whether to; while it waits for that word, and once its answer has begun, it may take any time.
+    #[test]
+    fn a_body_may_pause_and_not_stop() {
+        let start = Instant::now();
+        let (asked, told) = (start + ms(10), start + ms(50));
+        for (owes, now, expected) in [
+            (Owes::Piece, 10, Due::At(start + ms(110))),
+            (Owes::Piece, 109, Due::At(start + ms(110))),
+            (Owes::Piece, 110, Due::Now(Limit::Body)),
+            (Owes::Nothing, 1000, Due::At(start + ms(1100))),
+            (Owes::PieceSince(told), 149, Due::At(start + ms(150))),
+            (Owes::PieceSince(told), 150, Due::Now(Limit::Body)),
+            (Owes::PieceSince(start), 110, Due::Now(Limit::Body)),
+            (Owes::Answered, 1000, Due::Never),
+        ] {
+            assert_eq!(body_due(ms(100), owes, asked, start + ms(now)), expected, "{owes:?} {now}");
+        }
     }
 }

@@ -210,6 +210,8 @@ settings! {
     http2_stream_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_STREAM_WINDOW_SIZE", "1048576", window;
     /// The same for all streams of one HTTP/2 connection together: what one connection can make the proxy hold.
     http2_connection_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "16777216", window;
+    /// How long a client of HTTP/1 may let the next piece of a request's body be waited for before it is answered 408.
+    http1_body_timeout: Duration = "WEFT_PROXY_HTTP1_BODY_TIMEOUT", "5m", duration;
     /// Whether answers to the local application are without the headers that tell about this proxy, such as l5d-proxy-error.
     outbound_quiet: bool = "LINKERD2_PROXY_OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", "false", flag;
 

@@ -10,7 +10,8 @@ mod ended;
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
 
-use http::{Method, Request, Response};
+use http::header::EXPECT;
+use http::{Method, Request, Response, StatusCode};
 use weft_core::outcome::Refusal;
 use weft_core::timeout::Limits;
 
@@ -71,7 +72,10 @@ pub(crate) async fn run(
     upstream: Upstream,
     observer: &mut impl Observe,
 ) -> Result<Ended, Failed> {
-    let (keep, patience) = (observer.keep(upstream.version()), Patience::new(observer.limits()));
+    let keep = observer.keep(upstream.version());
+    let mut limits = observer.limits();
+    limits.body = limits.body.filter(|_| sink.version() == Version::H1 && !source.is_end());
+    let patience = Patience::new(limits, limits.body.is_some() && request.headers().contains_key(EXPECT));
     // HTTP/1 gives the head back; HTTP/2 does not, and can say that it has not acted on a request.
     let copied = upstream.version() == Version::H2 && (keep.is_some() || source.is_end());
     let kept = copied.then(|| request.clone());
@@ -161,6 +165,9 @@ impl<O: Observe> Exchange<'_, O> {
                     Ok(Reply::Informational(mut head)) => {
                         // From here on the client has heard of this attempt.
                         self.tape.borrow_mut().lose();
+                        if head.status() == StatusCode::CONTINUE {
+                            self.patience.goes_on();
+                        }
                         self.observer.borrow_mut().informational(&mut head);
                         if let Err(why) = sink.informational(head).await {
                             pending.abort(&why);
@@ -199,6 +206,7 @@ impl<O: Observe> Exchange<'_, O> {
         mut upload: Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
         mut sink: Sink,
     ) -> Result<Done, Broke> {
+        self.patience.heard();
         let mut grpc = grpc_status(head.headers());
         if grpc.is_none() && !body.is_end() && is_grpc(head.headers()) && self.observer.borrow().wants_status() {
             let first = tokio::select! {
@@ -325,7 +333,7 @@ async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Done, Bro
 
 /// The client spoilt its own request, or went away.
 fn spoilt(why: Broken, pending: Pending, sink: Sink) -> Broke {
-    if let Broken::Malformed { .. } = why {
+    if let Broken::Malformed { .. } | Broken::TooSlow = why {
         pending.abort(&Broken::Reset(Reason::CANCEL));
         return Broke::Unanswered { refusal: bad_request(&why), how: How::Plainly, sink, request: None };
     }

@@ -23,6 +23,7 @@ use std::io;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
+use weft_core::timeout::Limit;
 
 use crate::io::Io;
 
@@ -318,6 +319,8 @@ pub(crate) enum Broken {
     Full,
     /// The peer does not speak the protocol; the status is the answer to a request that is malformed in this way.
     Malformed { status: u16, why: &'static str },
+    /// The client let its request's body be waited for too long.
+    TooSlow,
     /// The connection failed.
     Io(io::ErrorKind),
 }
@@ -328,7 +331,7 @@ impl Broken {
         match self {
             Broken::Reset(code) => *code,
             Broken::Refused | Broken::Full => Reason::REFUSED_STREAM,
-            Broken::Closed | Broken::Stale { .. } | Broken::Io(_) => Reason::CANCEL,
+            Broken::Closed | Broken::Stale { .. } | Broken::TooSlow | Broken::Io(_) => Reason::CANCEL,
             Broken::Malformed { .. } => Reason::PROTOCOL_ERROR,
         }
     }
@@ -349,6 +352,7 @@ impl fmt::Display for Broken {
             Broken::Stale { .. } => f.write_str("kept connection closed before it answered"),
             Broken::Full => f.write_str("too many requests wait for the connection"),
             Broken::Malformed { why, .. } => f.write_str(why),
+            Broken::TooSlow => f.write_str(Limit::Body.reason()),
             Broken::Io(kind) => write!(f, "connection failed: {kind}"),
         }
     }

@@ -46,7 +46,8 @@ impl Observe for Observer<'_, '_> {
     fn limits(&self) -> Limits {
         let Terms { timeouts, retry, .. } = self.trial.terms;
         let attempt = retry.as_ref().and_then(|policy| policy.timeout).map(|timeout| clock::now() + timeout);
-        Limits { request: self.trial.until, attempt, response: timeouts.response, idle: timeouts.idle }
+        let body = Some(self.trial.worker.settings.http1_body_timeout);
+        Limits { request: self.trial.until, attempt, response: timeouts.response, idle: timeouts.idle, body }
     }
 
     fn wants_status(&self) -> bool {

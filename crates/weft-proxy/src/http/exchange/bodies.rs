@@ -35,7 +35,9 @@ pub(super) async fn upload<O: Observe>(
             biased;
             frame = source.frame() => frame,
             _ = outgoing.closed() => return Ok(()),
+            _ = patience.body_over() => Err(Broken::TooSlow),
         };
+        patience.goes_on();
         match &frame {
             Ok(Some(frame)) => tape.borrow_mut().record(frame),
             Ok(None) => {}

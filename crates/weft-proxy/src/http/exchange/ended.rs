@@ -69,7 +69,7 @@ pub(crate) struct Again {
 pub(super) fn overdue(limit: Limit) -> (Refusal, How) {
     let how = match limit {
         Limit::Attempt | Limit::Response => How::Overdue,
-        Limit::Request | Limit::Idle => How::Plainly,
+        Limit::Request | Limit::Idle | Limit::Body => How::Plainly,
     };
     (Refusal::new(Stage::Exchange, Blame::Server, Retry::Unsafe, Cause::Timeout, limit.reason()), how)
 }
@@ -90,6 +90,7 @@ pub(super) fn not_sent(why: &Broken) -> Refusal {
 pub(super) fn bad_request(why: &Broken) -> Refusal {
     let (blame, cause) = match why {
         Broken::Malformed { status, .. } if *status < 500 || *status == 501 => (Blame::Client, Cause::BadRequest(*status)),
+        Broken::TooSlow => (Blame::Client, Cause::BadRequest(408)),
         _ => (Blame::Proxy, Cause::Unexpected),
     };
     Refusal::new(Stage::Exchange, blame, Retry::Unsafe, cause, format!("request: {why}"))

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
-use weft_core::outcome::{Cause, Retry};
+use weft_core::outcome::{Blame, Cause, Retry};
 use weft_core::timeout::Limits;
 
 use super::*;
@@ -12,6 +12,7 @@ use crate::clock;
 use crate::http::exchange::{Ended, How, Verdict};
 use crate::http::h1::client::Connection as Http1;
 use crate::http::replay::Keep;
+use crate::http::{h1, orig_proto};
 
 /// Keeps bodies, waits so long, and replaces the answers that have this status.
 #[derive(Default)]
@@ -208,6 +209,90 @@ fn time_limits_are_kept() {
                 Err(Failed::BrokenOff(refusal)) => assert_eq!((inside, refusal.cause), (true, Cause::Timeout)),
                 _ => panic!("no time limit was kept"),
             }
+        });
+    }
+}
+
+/// A client of HTTP/1 in front of a proxy that lets its body be waited for 200 ms, and an application with this handler.
+async fn hurried<H, F>(application: H) -> (TcpStream, mpsc::UnboundedReceiver<Result<Ended, Failed>>)
+where
+    H: Fn(Request<()>, Source, Sink) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let (upstream, upstream_stop) = server(application).await;
+    let (told, endings) = mpsc::unbounded_channel();
+    let (near, far) = sockets().await;
+    spawn_local(async move {
+        let _stop = upstream_stop;
+        let mut server = h1::server::Server::new(Io::new(far), Default::default(), h1::server::Timeouts::default());
+        let Ok(Some((mut request, source, sink))) = server.next().await else { panic!("no request") };
+        orig_proto::carry(&mut request).expect("carried");
+        let limits = Limits { body: Some(Duration::from_millis(200)), ..Limits::default() };
+        let mut observer = Choosy { limits, ..Choosy::default() };
+        let ended = exchange::run(request, Source::H1(source), Sink::H1(sink), Upstream::H2(upstream), &mut observer).await;
+        let _ = told.send(ended);
+        let _ = server.next().await;
+    });
+    (near, endings)
+}
+
+/// Requirement: a client of HTTP/1 that stops inside the body of its request is at fault, with 408; the server is told that the rest does not
+/// come.
+#[test]
+fn a_body_that_stops_is_the_clients_fault() {
+    talk(async {
+        let (told, mut broken) = mpsc::unbounded_channel();
+        let (mut near, mut endings) = hurried(move |_: Request<()>, mut source: Source, mut sink: Sink| {
+            let told = told.clone();
+            async move {
+                let _ = told.send(read(&mut source).await.map(|_| ()));
+                sink.closed().await;
+            }
+        })
+        .await;
+        near.write_all(b"POST / HTTP/1.1\r\nhost: api\r\ncontent-length: 10\r\n\r\nfirst").await.expect("written");
+        let Some(Err(Failed::Unanswered(unanswered))) = endings.recv().await else { panic!("no refusal") };
+        let refusal = &unanswered.refusal;
+        assert_eq!((refusal.cause, refusal.blame, refusal.retry), (Cause::BadRequest(408), Blame::Client, Retry::Unsafe));
+        assert!(matches!(broken.recv().await, Some(Err(Broken::Reset(::h2::Reason::CANCEL)))));
+    });
+}
+
+/// Requirement: a client that waits for 100 (Continue) waits as long as the server lets it, and one whose answer has begun pauses as it
+/// likes; after 100 it owes its body like any other.
+#[test]
+fn a_client_waits_for_100_and_pauses_behind_its_answer() {
+    for stops in [false, true] {
+        talk(async move {
+            let (mut near, mut endings) = hurried(async |_: Request<()>, mut source: Source, mut sink: Sink| {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                sink.informational(Response::builder().status(100).body(()).expect("head")).await.expect("sent");
+                let Ok(Some(Frame::Data(first))) = source.frame().await else { return };
+                let mut outgoing = sink.respond(Response::new(()), false).await.expect("head");
+                outgoing.data(first).await.expect("data");
+                outgoing.last(read(&mut source).await.expect("body").0.into()).await.expect("data");
+            })
+            .await;
+            near.write_all(b"POST / HTTP/1.1\r\nhost: api\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 10\r\n\r\n")
+                .await
+                .expect("written");
+            let mut said = String::new();
+            while !said.ends_with("HTTP/1.1 100 Continue\r\n\r\n") {
+                said.push(near.read_u8().await.expect("head").into());
+            }
+            if stops {
+                let Some(Err(Failed::Unanswered(unanswered))) = endings.recv().await else { panic!("no refusal") };
+                return assert_eq!(unanswered.refusal.cause, Cause::BadRequest(408));
+            }
+            near.write_all(b"first").await.expect("written");
+            while !said.ends_with("first\r\n") {
+                said.push(near.read_u8().await.expect("data").into());
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            near.write_all(b"later").await.expect("written");
+            near.read_to_string(&mut said).await.expect("answer");
+            assert!(said.contains("later"), "{said}");
+            assert!(matches!(endings.recv().await, Some(Ok(Ended::Done(_)))));
         });
     }
 }
