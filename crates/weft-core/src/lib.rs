@@ -8,6 +8,7 @@ pub mod balance;
 pub mod detect;
 pub mod headers;
 pub mod http1;
+pub mod http2;
 pub mod identity;
 pub mod model;
 pub mod outcome;

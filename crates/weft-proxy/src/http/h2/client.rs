@@ -18,6 +18,7 @@ use http::{Method, Request, Response};
 use tokio::sync::Notify;
 use weft_core::http1::strip_hop_by_hop;
 
+use super::watch::Watched;
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Source, Tuning, broken, silent};
 use crate::http::{Broken, NotSent, Reply};
 use crate::io::Io;
@@ -40,6 +41,7 @@ struct Shared {
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
 pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken> {
+    let (io, seen) = Watched::client(io);
     let (send, mut connection) = h2::client::Builder::new()
         .initial_window_size(tuning.windows.stream)
         .initial_connection_window_size(tuning.windows.connection)
@@ -60,6 +62,10 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
             if !shared.settled.get() && connection.max_concurrent_send_streams() != ASSUMED_STREAMS {
                 shared.settled.set(true);
                 shared.told.notify_waiters();
+            }
+            if seen.flooded() {
+                tracing::debug!("HTTP/2 server sent too many frames that carry nothing");
+                return Poll::Ready(Ok(()));
             }
             ended
         });

@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod server;
+mod watch;
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};

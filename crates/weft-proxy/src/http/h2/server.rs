@@ -5,6 +5,7 @@
 //! it is sent there.
 
 use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
+use super::watch::{Seen, Watched};
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Tuning, broken, of_code, silent};
 use crate::http::serve::in_place;
 use crate::http::{Broken, Source, orig_proto};
@@ -32,6 +34,7 @@ where
     H: Fn(Request<()>, Source, crate::http::Sink) -> F,
     F: Future<Output = ()> + 'static,
 {
+    let (io, seen) = Watched::server(io);
     let handshake = h2::server::Builder::new()
         .initial_window_size(tuning.windows.stream)
         .initial_connection_window_size(tuning.windows.connection)
@@ -71,6 +74,12 @@ where
                     }
                 }
             },
+            () = flooded(&seen) => {
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                // A client that reads is told; one that does not is not waited for.
+                let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| connection.poll_closed(cx))).await;
+                break Err(Broken::Malformed { status: 400, why: "too many HTTP/2 frames that carry nothing" });
+            }
             Some(_) = exchanges.join_next() => {}
             _ = stopping.wait_for(|stop| *stop), if !draining => {
                 draining = true;
@@ -83,6 +92,11 @@ where
     drop(connection);
     while exchanges.join_next().await.is_some() {}
     ended
+}
+
+/// Resolves when the client has sent too much that carries nothing. To be polled behind the connection, which reads what it sends.
+async fn flooded(seen: &Seen) {
+    poll_fn(|_| if seen.flooded() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// Where the answer to one request goes.
@@ -174,3 +188,5 @@ const RESETS_UNACCEPTED: usize = 256;
 const ERRORS: usize = 256;
 /// From the first byte to the end of the client's preface.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For the last word to a client that is sent away.
+const FAREWELL: Duration = Duration::from_secs(1);

@@ -11,11 +11,14 @@ use super::*;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
+const UNKNOWN: u8 = 0xbe;
 const NOTHING: u8 = 0;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -177,6 +180,60 @@ fn unread_answers_stop_floods_of_pings_and_settings() {
             another_client_is_served().await;
         });
     }
+}
+
+/// Requirement: a client that sends control frames, reads their answers and asks for nothing is told to calm down and is gone: each costs it
+/// next to nothing and the proxy an answer.
+#[test]
+fn floods_that_read_their_answers_end_the_connection() {
+    let update = |stream| frame(WINDOW_UPDATE, NOTHING, stream, &1u32.to_be_bytes());
+    for flood in [
+        frame(PING, NOTHING, 0, b"flooding"),
+        frame(SETTINGS, NOTHING, 0, b""),
+        frame(PRIORITY, NOTHING, 1, b"\0\0\0\0\x10"),
+        frame(UNKNOWN, NOTHING, 0, b"nothing"),
+        update(0),
+        [update(1), frame(PING, NOTHING, 0, b"flooding")].concat(),
+    ] {
+        talk(async move {
+            let socket = raw(async |_: Request<()>, _: Source, mut sink: Sink| drop(sink.closed().await), &[]).await;
+            let attack = [frame(HEADERS, END_HEADERS, 1, POST), flood.repeat(30_000)].concat();
+            assert_eq!(goaway(socket, attack).await, Some(Reason::ENHANCE_YOUR_CALM), "{:?}", &flood[..9]);
+            another_client_is_served().await;
+        });
+    }
+}
+
+/// Requirement: a client that pings and makes room as often as it takes a message is served for as long as it likes.
+#[test]
+fn a_client_that_answers_every_message_is_no_attacker() {
+    const MESSAGES: usize = 20_000;
+    talk(async {
+        let stream = async |_: Request<()>, _: Source, sink: Sink| {
+            let mut outgoing = sink.respond(Response::new(()), false).await.expect("head");
+            for _ in 0..MESSAGES {
+                outgoing.data(bytes("x")).await.expect("data");
+            }
+            outgoing.finish().await.expect("end");
+        };
+        let mut socket = raw(stream, &[]).await;
+        socket.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, POST)).await.expect("written");
+        let (mut reading, mut writing) = socket.split();
+        let update = |stream| frame(WINDOW_UPDATE, NOTHING, stream, &1u32.to_be_bytes());
+        let answer = [update(0), update(1), frame(PING, NOTHING, 0, b"measures")].concat();
+        let mut taken = 0;
+        while taken < MESSAGES {
+            let mut head = [0; 9];
+            reading.read_exact(&mut head).await.expect("open");
+            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+            reading.read_exact(&mut payload).await.expect("open");
+            assert_ne!(head[3], GOAWAY);
+            if head[3] == DATA && !payload.is_empty() {
+                taken += 1;
+                writing.write_all(&answer).await.expect("open");
+            }
+        }
+    });
 }
 
 /// Requirement: a reader that has stopped stops its sender, and costs the other streams of the connection nothing, also when what waits for
