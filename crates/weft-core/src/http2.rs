@@ -125,7 +125,7 @@ impl Credit {
     }
 }
 
-const HEADERS: u8 = 1;
+pub const HEADERS: u8 = 1;
 const DATA: u8 = 0;
 const CONTINUATION: u8 = 9;
 const HEAD: usize = 9;

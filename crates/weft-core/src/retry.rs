@@ -1,7 +1,8 @@
 //! Whether a request is sent once more, to whom, and after which pause.
 //!
-//! Decides from how the last attempt ended, what the route allows and what is still there of the request. Three grounds, in this order:
-//! nobody has seen the request (any method, at once, elsewhere); a kept connection ended as it was used (idempotent methods, at once, over a
+//! Decides from how the last attempt ended, what the route allows and what is still there of the request. Four grounds, in this order:
+//! nobody has seen the request (any method, at once, elsewhere); its server has more than it takes (any method, few times, with growing
+//! pauses where there is nobody else); a kept connection ended as it was used (idempotent methods, at once, over a
 //! fresh one); the route says that such an answer is worth another try (after a pause, counted). Time and chance are arguments. It never
 //! sends anything, and is never asked once a byte of an answer has gone to the client.
 
@@ -116,8 +117,19 @@ pub enum Ended<'a> {
     Refused(&'a Refusal),
     /// A connection that had carried a request before ended without a byte of an answer. `sent`: bytes of the request had left.
     Stale { sent: bool, refusal: &'a Refusal },
+    /// A living server says that it has not acted on the request.
+    TurnedAway { by: TurnedAway, refusal: &'a Refusal },
     /// The attempt took longer than one attempt may.
     Overdue,
+}
+
+/// How a server turns a request away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// Its connection is about to end (GOAWAY): a new one is a new chance.
+    Leaving,
+    /// It refuses this stream: it has as many as it takes.
+    Refusing,
 }
 
 /// What has been tried before, and what is left to try with.
@@ -125,6 +137,8 @@ pub enum Ended<'a> {
 pub struct Standing {
     /// Attempts that reached nobody.
     pub undelivered: usize,
+    /// Attempts that a server refused with the connection kept.
+    pub refused: u32,
     /// Attempts that were repeated because the policy says so.
     pub retries: u32,
     /// A fresh connection was taken already because a kept one had ended.
@@ -146,6 +160,8 @@ pub enum Next {
     Elsewhere,
     /// At once, over a connection that has carried nothing yet.
     Fresh,
+    /// After this pause, over a connection whose server has said how much it takes. It was nobody's turn yet, so it does not count.
+    Calmly(Duration),
     /// After this pause. It counts.
     After(Duration),
 }
@@ -166,14 +182,28 @@ pub enum Stop {
 /// Attempts that may reach nobody before the client is told.
 pub const UNDELIVERED: usize = 8;
 
-/// Attempts that a living server may turn away unread. More: it costs little, and a crowd of requests meets several connections in a row
-/// that are about to close, where a server says GOAWAY after few requests.
+/// Attempts that may meet a connection that is about to close. More: it costs little, and a crowd of requests meets several in a row where a
+/// server says GOAWAY after few requests.
 pub const TURNED_AWAY: usize = 32;
+
+/// Attempts that servers may refuse. Few: they do it under load, and every attempt adds to it.
+pub const REFUSED: u32 = 4;
 
 /// Decides what follows an attempt.
 pub fn next(policy: Option<&Policy>, method: &Method, ended: Ended<'_>, standing: Standing, random: u32) -> Next {
     if standing.whole && standing.undelivered < most_undelivered(ended) && reached_nobody(ended, standing.others) {
         return Next::Elsewhere;
+    }
+    if let Ended::TurnedAway { by: TurnedAway::Refusing, .. } = ended
+        && standing.whole
+        && standing.refused < REFUSED
+    {
+        let pause = policy.unwrap_or(&Policy::NONE).backoff.pause(standing.refused, random);
+        return match standing.left {
+            _ if standing.others => Next::Elsewhere,
+            Some(left) if left <= pause => Next::Stop(Stop::Overdue),
+            _ => Next::Calmly(pause),
+        };
     }
     if let Ended::Stale { sent, .. } = ended
         && standing.whole
@@ -200,7 +230,7 @@ pub fn is_idempotent(method: &Method) -> bool {
 
 fn most_undelivered(ended: Ended<'_>) -> usize {
     match ended {
-        Ended::Refused(refusal) if refusal.stage == Stage::Exchange => TURNED_AWAY,
+        Ended::TurnedAway { .. } => TURNED_AWAY,
         _ => UNDELIVERED,
     }
 }
@@ -213,9 +243,9 @@ fn reached_nobody(ended: Ended<'_>, others: bool) -> bool {
         Ended::Refused(refusal) if refusal.retry == Retry::Unsafe => false,
         Ended::Refused(refusal) => match refusal.stage {
             Stage::Connect => others && refusal.cause != Cause::IdentityMismatch && refusal.blame != Blame::Client,
-            Stage::Exchange => true,
             _ => false,
         },
+        Ended::TurnedAway { by, .. } => by == TurnedAway::Leaving,
         Ended::Stale { sent, .. } => !sent && others,
         Ended::Overdue => false,
     }
@@ -225,7 +255,9 @@ fn is_worth(policy: &Policy, ended: Ended<'_>) -> bool {
     match ended {
         Ended::Answered { status, grpc, .. } => policy.wants(status, grpc),
         Ended::Overdue => true,
-        Ended::Stale { refusal, .. } => policy.wants(refusal.cause.status(), Some(refusal.cause.grpc_status())),
+        Ended::Stale { refusal, .. } | Ended::TurnedAway { refusal, .. } => {
+            policy.wants(refusal.cause.status(), Some(refusal.cause.grpc_status()))
+        }
         Ended::Refused(refusal) => match refusal.cause {
             Cause::FailFast => true,
             Cause::ServerBroke => policy.wants(refusal.cause.status(), Some(refusal.cause.grpc_status())),

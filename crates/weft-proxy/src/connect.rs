@@ -80,8 +80,10 @@ pub(crate) enum Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
     Any,
-    /// One that has carried nothing yet. A shared one of HTTP/2 says when it closes, and is never stale.
+    /// One that has carried nothing yet; of HTTP/2, one that is not known to end.
     Fresh,
+    /// One whose server has said how many requests it takes. Before that, servers refuse requests for reasons that concern nobody else.
+    Settled,
 }
 
 impl Peer {
@@ -117,7 +119,13 @@ impl Peer {
     pub(crate) async fn http(&self, version: Version, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
         match version {
             Version::H1 => self.http1(age, worker).await,
-            Version::H2 => self.http2(worker).await,
+            Version::H2 => {
+                let connection = self.http2(worker).await?;
+                if age == Age::Settled {
+                    connection.settled().await;
+                }
+                Ok(Upstream::H2(connection))
+            }
         }
     }
 
@@ -144,7 +152,7 @@ impl Peer {
     async fn http1(&self, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
         let now = clock::now();
         // The newest first: it is the least likely to be closed by the server, and the others may run out.
-        let kept = || if age == Age::Any { self.idle.borrow_mut().pop() } else { None };
+        let kept = || if age != Age::Fresh { self.idle.borrow_mut().pop() } else { None };
         while let Some((connection, since)) = kept() {
             if now.saturating_duration_since(since) < self.way.idle && connection.is_reusable() {
                 return Ok(Upstream::H1(connection));
@@ -154,14 +162,14 @@ impl Peer {
         Ok(Upstream::H1(h1::client::Connection::new(io)))
     }
 
-    async fn http2(&self, worker: &Worker) -> Result<Upstream, Refusal> {
+    async fn http2(&self, worker: &Worker) -> Result<h2::client::Connection, Refusal> {
         if let Some(connection) = self.open_shared() {
-            return Ok(Upstream::H2(connection));
+            return Ok(connection);
         }
         let before = self.attempts.get();
         let _opening = self.opening.lock().await;
         if let Some(connection) = self.open_shared() {
-            return Ok(Upstream::H2(connection));
+            return Ok(connection);
         }
         if self.attempts.get() != before
             && let Some(refusal) = &*self.refused.borrow()
@@ -174,7 +182,7 @@ impl Peer {
             .await
             .map_err(|broken| self.failed(Cause::ConnectFailed, format!("HTTP/2 with {} could not begin: {broken}", self.endpoint.addr)))?;
         self.shared.borrow_mut().push(connection.clone());
-        Ok(Upstream::H2(connection))
+        Ok(connection)
     }
 
     /// The open connection with the fewest streams, unless all are full and another may be opened.

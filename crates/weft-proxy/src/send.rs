@@ -7,13 +7,13 @@ mod observer;
 mod target;
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request};
 use weft_core::model::{Endpoint, Filter, ProtocolHint, Timeouts};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::overrides::Required;
-use weft_core::retry::{self, Ended, Next, Standing, UNDELIVERED};
+use weft_core::retry::{self, Ended, Next, Standing, TurnedAway, UNDELIVERED};
 use weft_core::timeout::Limit;
 
 use self::observer::Observer;
@@ -113,7 +113,11 @@ impl Trial<'_> {
                     }
                 }
             };
-            age = if next == Next::Fresh { Age::Fresh } else { Age::Any };
+            age = match next {
+                Next::Fresh => Age::Fresh,
+                _ if self.standing.refused > 0 => Age::Settled,
+                _ => Age::Any,
+            };
             self.prepare(next, &mut message, record).await?;
         }
     }
@@ -177,8 +181,10 @@ impl Trial<'_> {
                 Ok(Attempted::Again(next.unwrap_or(Next::Elsewhere), Message::restored(again.request, again.source, again.sink)))
             }
             Err(Failed::Unanswered(unanswered)) => {
-                // A request that the client itself spoilt says nothing of the endpoint, nor does a connection that it closed idle.
-                if unanswered.refusal.blame == Blame::Server && !matches!(unanswered.how, How::Stale { .. }) {
+                // A request that the client itself spoilt says nothing of the endpoint, nor does a connection that it closed in order.
+                if unanswered.refusal.blame == Blame::Server
+                    && !matches!(unanswered.how, How::Stale { .. } | How::TurnedAway(TurnedAway::Leaving))
+                {
                     chosen.failed();
                 }
                 self.unanswered(unanswered, &method, record)
@@ -199,6 +205,7 @@ impl Trial<'_> {
         let ended = match how {
             How::Plainly => Ended::Refused(refusal),
             How::Stale { sent } => Ended::Stale { sent: *sent, refusal },
+            How::TurnedAway(by) => Ended::TurnedAway { by: *by, refusal },
             How::Overdue => Ended::Overdue,
         };
         let next = self.next(method, ended);
@@ -207,6 +214,7 @@ impl Trial<'_> {
             return Err(Failed::Unanswered(unanswered));
         }
         record.attempt_failed(refusal);
+        self.standing.refused += u32::from(*how == How::TurnedAway(TurnedAway::Refusing));
         match *unanswered {
             Unanswered { request: Some(request), source, sink, .. } => Ok(Attempted::Again(next, Message::restored(request, source, sink))),
             unanswered => Err(Failed::Unanswered(Box::new(unanswered))),
@@ -235,18 +243,25 @@ impl Trial<'_> {
                 self.standing.freshened = true;
                 self.tried.pop();
             }
+            Next::Calmly(pause) => Box::pin(self.rest(pause, message)).await?,
             Next::After(pause) => {
                 self.standing.retries += 1;
                 record.retried();
-                // The last one is passed over; those before it have had their pause.
-                self.tried = self.tried.pop().into_iter().collect();
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    why = message.sink.closed() => return Err(Failed::ClientGone(why)),
-                }
-                self.deadline = self.target.deadline();
+                Box::pin(self.rest(pause, message)).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Waits, and begins anew with all endpoints.
+    async fn rest(&mut self, pause: Duration, message: &mut Message) -> Result<(), Failed> {
+        // The last one is passed over; those before it have had their pause.
+        self.tried = self.tried.pop().into_iter().collect();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            why = message.sink.closed() => return Err(Failed::ClientGone(why)),
+        }
+        self.deadline = self.target.deadline();
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ fn answered(status: u16, grpc: Option<u32>) -> Ended<'static> {
 }
 
 const NOT_DELIVERED: Ended<'static> = Ended::Answered { status: 502, grpc: None, not_delivered: true };
-const FRESH: Standing = Standing { undelivered: 0, retries: 0, freshened: false, others: true, whole: true, left: None };
+const FRESH: Standing = Standing { undelivered: 0, refused: 0, retries: 0, freshened: false, others: true, whole: true, left: None };
 
 /// Requirement: without a policy nothing is repeated that anybody may have acted on, but for idempotent requests on a connection that
 /// ended as it was used; what reached nobody goes elsewhere at once, whatever its method.
@@ -33,6 +33,7 @@ fn without_a_policy_only_what_reached_nobody_is_repeated() {
     let settled = Next::Stop(Stop::Settled);
     let (get, post) = (Method::GET, Method::POST);
     let stale = |sent| Ended::Stale { sent, refusal: &broke };
+    let leaving = Ended::TurnedAway { by: TurnedAway::Leaving, refusal: &refused };
     for (name, method, ended, standing, expected) in [
         ("a connect that failed", &post, Ended::Refused(&connect), FRESH, Next::Elsewhere),
         ("with nobody else", &post, Ended::Refused(&connect), alone, settled),
@@ -41,9 +42,10 @@ fn without_a_policy_only_what_reached_nobody_is_repeated() {
         ("not delivered, says its proxy", &post, NOT_DELIVERED, FRESH, Next::Elsewhere),
         ("not delivered, with nobody else", &post, NOT_DELIVERED, alone, settled),
         ("not delivered, with the body gone", &post, NOT_DELIVERED, Standing { whole: false, ..FRESH }, settled),
-        ("refused before it was acted on", &post, Ended::Refused(&refused), alone, Next::Elsewhere),
-        ("refused for the ninth time", &post, Ended::Refused(&refused), Standing { undelivered: UNDELIVERED, ..alone }, Next::Elsewhere),
-        ("refused too often", &post, Ended::Refused(&refused), Standing { undelivered: TURNED_AWAY, ..alone }, settled),
+        ("a connection that is about to end", &post, leaving, alone, Next::Elsewhere),
+        ("the ninth such connection", &post, leaving, Standing { undelivered: UNDELIVERED, ..alone }, Next::Elsewhere),
+        ("one too many", &post, leaving, Standing { undelivered: TURNED_AWAY, ..alone }, settled),
+        ("with the body gone", &post, leaving, Standing { whole: false, ..alone }, settled),
         ("broken in the middle", &get, Ended::Refused(&broke), FRESH, settled),
         ("nobody ready", &get, Ended::Refused(&waited), FRESH, settled),
         ("an error", &get, answered(503, None), FRESH, settled),
@@ -56,6 +58,31 @@ fn without_a_policy_only_what_reached_nobody_is_repeated() {
     ] {
         assert_eq!(next(None, method, ended, standing, 0), expected, "{name}");
     }
+}
+
+/// Requirement (a defect once: 32 attempts at once): a server that refuses a stream has too many; the request goes to another endpoint at once
+/// or to the same one after growing pauses, few times, and not when it would be overdue; afterwards a policy may name it.
+#[test]
+fn a_refused_stream_is_tried_few_times() {
+    let refused = refusal(Stage::Exchange, Blame::Server, Retry::Safe, Cause::ServerBroke);
+    let ended = Ended::TurnedAway { by: TurnedAway::Refusing, refusal: &refused };
+    let alone = Standing { others: false, ..FRESH };
+    let calmly = |millis| Next::Calmly(Duration::from_millis(millis));
+    for (name, standing, expected) in [
+        ("others", FRESH, Next::Elsewhere),
+        ("nobody else", alone, calmly(25)),
+        ("again", Standing { refused: 1, ..alone }, calmly(50)),
+        ("the last time", Standing { refused: 3, ..alone }, calmly(200)),
+        ("after many connections that ended", Standing { undelivered: TURNED_AWAY - 1, ..alone }, calmly(25)),
+        ("too often", Standing { refused: REFUSED, ..alone }, Next::Stop(Stop::Settled)),
+        ("too often, others", Standing { refused: REFUSED, ..FRESH }, Next::Stop(Stop::Settled)),
+        ("the body gone", Standing { whole: false, ..alone }, Next::Stop(Stop::Settled)),
+        ("no time", Standing { left: Some(Duration::from_millis(25)), ..alone }, Next::Stop(Stop::Overdue)),
+    ] {
+        assert_eq!(next(None, &Method::POST, ended, standing, 0), expected, "{name}");
+    }
+    let spent = Standing { refused: REFUSED, ..alone };
+    assert_eq!(next(Some(&policy()), &Method::POST, ended, spent, 0), Next::After(Duration::from_millis(25)));
 }
 
 /// Requirement: a policy repeats the answers that it names, attempts that took too long and fail-fast, after a pause, up to its limit, and
@@ -130,6 +157,7 @@ proptest! {
                 Next::Stop(_) => break,
                 Next::Elsewhere => standing.undelivered += 1,
                 Next::Fresh => standing.freshened = true,
+                Next::Calmly(_) => standing.refused += 1,
                 Next::After(_) => standing.retries += 1,
             }
         }

@@ -92,7 +92,7 @@ pub(crate) async fn run(
     let (outgoing, pending) = match sent {
         Ok(sent) => sent,
         Err(NotSent { request, why }) => {
-            let how = if matches!(why, Broken::Closed | Broken::Refused) { How::Stale { sent: false } } else { How::Plainly };
+            let how = if matches!(why, Broken::Closed) { How::Stale { sent: false } } else { How::of(&why) };
             let unanswered = Unanswered { refusal: not_sent(&why), how, sink, source, request: Some(request), consumed: false };
             return Err(Failed::Unanswered(Box::new(unanswered)));
         }
@@ -347,7 +347,6 @@ fn no_answer(why: &Broken, request: Option<Request<()>>, sink: Sink) -> Broke {
             sink.abort(why);
             Broke::Off(server_broke(why))
         }
-        (Broken::Stale { sent }, _) => Broke::Unanswered { refusal: server_broke(why), how: How::Stale { sent: *sent }, sink, request },
-        _ => Broke::Unanswered { refusal: server_broke(why), how: How::Plainly, sink, request },
+        _ => Broke::Unanswered { refusal: server_broke(why), how: How::of(why), sink, request },
     }
 }

@@ -309,8 +309,11 @@ pub(crate) struct NotSent {
 pub(crate) enum Broken {
     /// The peer reset the stream with this code.
     Reset(Reason),
-    /// The peer says that it has not acted on the request (REFUSED_STREAM, or GOAWAY before the stream): safe to send again.
+    /// The peer says that it has not acted on the request and takes others (REFUSED_STREAM): safe to send again.
     Refused,
+    /// The peer says that it has not acted on the request and that the connection ends (GOAWAY before the stream), or the connection had
+    /// ended already: safe to send again.
+    Leaving,
     /// The connection ended, or is closing, before the message was complete.
     Closed,
     /// A connection that had carried a request before ended without a byte of an answer to this one. `sent`: bytes of it had left.
@@ -330,7 +333,7 @@ impl Broken {
     pub(crate) fn code(&self) -> Reason {
         match self {
             Broken::Reset(code) => *code,
-            Broken::Refused | Broken::Full => Reason::REFUSED_STREAM,
+            Broken::Refused | Broken::Leaving | Broken::Full => Reason::REFUSED_STREAM,
             Broken::Closed | Broken::Stale { .. } | Broken::TooSlow | Broken::Io(_) => Reason::CANCEL,
             Broken::Malformed { .. } => Reason::PROTOCOL_ERROR,
         }
@@ -348,6 +351,7 @@ impl fmt::Display for Broken {
         match self {
             Broken::Reset(code) => write!(f, "stream reset ({})", code.description()),
             Broken::Refused => f.write_str("request refused before it was acted on"),
+            Broken::Leaving => f.write_str("connection ends before the request was acted on"),
             Broken::Closed => f.write_str("connection closed before the message was complete"),
             Broken::Stale { .. } => f.write_str("kept connection closed before it answered"),
             Broken::Full => f.write_str("too many requests wait for the connection"),

@@ -4,6 +4,7 @@
 
 use http::{Request, StatusCode};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::retry::TurnedAway;
 use weft_core::timeout::Limit;
 
 use crate::http::{Broken, Sink, Source};
@@ -56,8 +57,21 @@ pub(crate) enum How {
     Stale {
         sent: bool,
     },
+    /// The server has not acted on it, by its own word.
+    TurnedAway(TurnedAway),
     /// A limit of this attempt alone ran out.
     Overdue,
+}
+
+impl How {
+    pub(super) fn of(why: &Broken) -> Self {
+        match why {
+            Broken::Stale { sent } => How::Stale { sent: *sent },
+            Broken::Refused => How::TurnedAway(TurnedAway::Refusing),
+            Broken::Leaving => How::TurnedAway(TurnedAway::Leaving),
+            _ => How::Plainly,
+        }
+    }
 }
 
 pub(crate) struct Again {
@@ -75,7 +89,7 @@ pub(super) fn overdue(limit: Limit) -> (Refusal, How) {
 }
 
 pub(super) fn server_broke(why: &Broken) -> Refusal {
-    let retry = if matches!(why, Broken::Refused | Broken::Stale { sent: false }) { Retry::Safe } else { Retry::Unsafe };
+    let retry = if matches!(why, Broken::Refused | Broken::Leaving | Broken::Stale { sent: false }) { Retry::Safe } else { Retry::Unsafe };
     Refusal::new(Stage::Exchange, Blame::Server, retry, Cause::ServerBroke, format!("server: {why}"))
 }
 

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use http::{Method, Request, Response};
 use tokio::sync::Notify;
 use weft_core::http1::strip_hop_by_hop;
 
-use super::watch::Watched;
+use super::watch::{Seen, Watched};
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Source, Tuning, broken, silent};
 use crate::http::{Broken, NotSent, Reply};
 use crate::io::Io;
@@ -37,6 +37,9 @@ struct Shared {
     settled: Cell<bool>,
     /// Told when `settled` or `closed` turns true.
     told: Notify,
+    /// A request was answered: the connection is kept for others.
+    answered: Cell<bool>,
+    seen: Rc<Seen>,
 }
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
@@ -52,7 +55,14 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         .handshake(io)
         .await
         .map_err(broken)?;
-    let shared = Rc::new(Shared { open: Cell::new(0), closed: Cell::new(false), settled: Cell::new(false), told: Notify::new() });
+    let shared = Rc::new(Shared {
+        open: Cell::new(0),
+        closed: Cell::new(false),
+        settled: Cell::new(false),
+        told: Notify::new(),
+        answered: Cell::new(false),
+        seen,
+    });
     let pings = tuning.keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
     let guard = Closes(shared.clone());
     tokio::task::spawn_local(async move {
@@ -63,7 +73,7 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
                 shared.settled.set(true);
                 shared.told.notify_waiters();
             }
-            if seen.flooded() {
+            if shared.seen.flooded() {
                 tracing::debug!("HTTP/2 server sent too many frames that carry nothing");
                 return Poll::Ready(Ok(()));
             }
@@ -113,6 +123,8 @@ impl Connection {
             return Err(NotSent { request, why: Broken::Malformed { status: 501, why } });
         }
         if let Err(why) = self.ready().await {
+            // It ended between the look at it and this one: there are others.
+            let why = if matches!(why, Broken::Closed | Broken::Io(_)) { Broken::Leaving } else { why };
             return Err(NotSent { request, why });
         }
         // The crate queues what the server's limit does not let begin, without a bound of its own.
@@ -140,14 +152,19 @@ impl Connection {
 }
 
 impl Connection {
-    /// Whether the server takes extended CONNECT (RFC 8441). Waits for its settings, which a living server sends at once.
+    /// Whether the server takes extended CONNECT (RFC 8441), by its settings, which a living server sends at once.
     async fn takes_protocols(&self) -> bool {
+        self.settled().await && self.send.is_extended_connect_protocol_enabled()
+    }
+
+    /// Waits for the server's settings, for a while. Whether they have come, or the connection has ended.
+    pub(crate) async fn settled(&self) -> bool {
         let told = async {
             while !self.shared.settled.get() && !self.shared.closed.get() {
                 self.shared.told.notified().await;
             }
         };
-        tokio::time::timeout(SETTINGS, told).await.is_ok() && self.send.is_extended_connect_protocol_enabled()
+        tokio::time::timeout(SETTINGS, told).await.is_ok()
     }
 }
 
@@ -201,6 +218,22 @@ impl Pending {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Broken>> {
+        let reply = ready!(self.poll_reply(cx));
+        let shared = &self.stream.shared;
+        Poll::Ready(match reply {
+            Ok(reply) => {
+                shared.answered.set(true);
+                Ok(reply)
+            }
+            Err(why @ (Broken::Closed | Broken::Io(_))) => {
+                let sent = shared.seen.has_left(self.response.stream_id().as_u32());
+                Err(if shared.answered.get() || !sent { Broken::Stale { sent } } else { why })
+            }
+            Err(why) => Err(why),
+        })
+    }
+
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Broken>> {
         // In this order: asking for the final response throws away informational ones that wait in front of it.
         match self.response.poll_informational(cx) {
             Poll::Pending => return Poll::Pending,
@@ -232,7 +265,7 @@ impl Drop for Closes {
 /// Streams opened before the server has said how many it allows; more than that it would refuse. A number that no server says: so long as
 /// the crate keeps to it, the settings have not come.
 const ASSUMED_STREAMS: usize = 61;
-/// How long an extended CONNECT waits for the server's settings.
+/// How long a server's settings are waited for by what depends on them.
 const SETTINGS: Duration = Duration::from_secs(5);
 /// Requests that may wait on one connection because the server allows no more at once.
 const WAITING: usize = 256;

@@ -264,7 +264,7 @@ fn broken(error: h2::Error) -> Broken {
     }
     match error.reason() {
         // Only streams above the last one that the peer names are told of its GOAWAY; it has not acted on them.
-        Some(_) if error.is_go_away() && error.is_remote() => Broken::Refused,
+        Some(_) if error.is_go_away() && error.is_remote() => Broken::Leaving,
         Some(code) if error.is_reset() && error.is_remote() => of_code(code),
         Some(_) if error.is_library() => Broken::Malformed { status: 502, why: "HTTP/2 protocol error" },
         _ => Broken::Closed,

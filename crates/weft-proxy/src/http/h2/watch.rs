@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use weft_core::http2::{Credit, Walk};
+use weft_core::http2::{Credit, HEADERS, Head, Walk};
 
 use crate::clock;
 use crate::io::Io;
@@ -19,12 +19,19 @@ use crate::io::Io;
 pub(super) struct Seen {
     credit: Cell<Credit>,
     flooded: Cell<bool>,
+    /// The last stream whose head has left.
+    last: Cell<u32>,
 }
 
 impl Seen {
     /// Whether the peer has sent so much that carries nothing that it is not read any more.
     pub(super) fn flooded(&self) -> bool {
         self.flooded.get()
+    }
+
+    /// Whether the head of this stream of our own has left, as far as this side knows.
+    pub(super) fn has_left(&self, stream: u32) -> bool {
+        stream <= self.last.get()
     }
 }
 
@@ -46,7 +53,7 @@ impl Watched {
     }
 
     fn new(io: Io, incoming: Walk, outgoing: Walk) -> (Self, Rc<Seen>) {
-        let seen = Rc::new(Seen { credit: Cell::new(Credit::new(clock::now())), flooded: Cell::new(false) });
+        let seen = Rc::new(Seen { credit: Cell::new(Credit::new(clock::now())), flooded: Cell::new(false), last: Cell::new(0) });
         (Watched { io, incoming, outgoing, seen: seen.clone() }, seen)
     }
 
@@ -60,13 +67,19 @@ impl Watched {
     }
 
     fn went<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>, mut bytes: usize) {
-        let mut credit = self.seen.credit.get();
+        let (mut credit, mut last) = (self.seen.credit.get(), self.seen.last.get());
         for piece in pieces {
             let piece = &piece[..bytes.min(piece.len())];
             bytes -= piece.len();
-            self.outgoing.feed(piece, |head| credit.sent(head));
+            self.outgoing.feed(piece, |head| {
+                credit.sent(head);
+                if let Head { kind: HEADERS, stream, .. } = head {
+                    last = last.max(stream);
+                }
+            });
         }
         self.seen.credit.set(credit);
+        self.seen.last.set(last);
     }
 }
 

@@ -168,6 +168,79 @@ fn a_lost_server_is_told_in_the_clients_words() {
     }
 }
 
+/// A server of HTTP/2 that answers one request and closes, without a word, when another has come.
+async fn ends_after_one() -> Connection {
+    let (near, far) = sockets().await;
+    spawn_local(async move {
+        let mut raw = ::h2::server::handshake(far).await.expect("handshake");
+        let (_, mut respond) = raw.accept().await.expect("request").expect("request");
+        respond.send_response(Response::new(()), true).expect("answer");
+        let _ = raw.accept().await;
+    });
+    client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection")
+}
+
+/// Requirement (a defect once: 502 and no second attempt): a kept connection that is lost before an answer is told apart from a server that
+/// breaks off, as in HTTP/1; on the first request of a connection it is not.
+#[test]
+fn a_kept_connection_that_is_lost_is_told_apart() {
+    talk(async {
+        let connection = ends_after_one().await;
+        let (_, mut pending) = ask(&connection, Request::get("http://api/one"), true).await;
+        assert_eq!(answer(&mut pending).await.expect("answer").0.status(), 200);
+        let (_, mut pending) = ask(&connection, Request::get("http://api/two"), true).await;
+        let lost = answer(&mut pending).await.map(|_| ());
+        assert!(matches!(lost, Err(Broken::Stale { sent: true })), "{lost:?}");
+
+        let (near, far) = sockets().await;
+        spawn_local(async move {
+            let mut raw = ::h2::server::handshake(far).await.expect("handshake");
+            let _ = raw.accept().await;
+        });
+        let connection = client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection");
+        let (_, mut pending) = ask(&connection, Request::get("http://api/one"), true).await;
+        let lost = answer(&mut pending).await.map(|_| ());
+        assert!(matches!(lost, Err(Broken::Closed | Broken::Io(_))), "{lost:?}");
+    });
+}
+
+/// Requirement: a request of which nothing had left when its connection was lost is known as such, whatever its method.
+#[test]
+fn a_request_that_never_left_is_known() {
+    talk(async {
+        let (near, mut far) = sockets().await;
+        let connection = client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection");
+        // The preface and the settings, and that the client has had its turn.
+        let mut preface = [0; 24];
+        tokio::io::AsyncReadExt::read_exact(&mut far, &mut preface).await.expect("preface");
+        far.set_zero_linger().expect("linger");
+        drop(far);
+        let (_, mut pending) = ask(&connection, post(), true).await;
+        let lost = answer(&mut pending).await.map(|_| ());
+        assert!(matches!(lost, Err(Broken::Stale { sent: false })), "{lost:?}");
+    });
+}
+
+/// Requirement: what a server refuses and what a connection that is about to end did not carry any more are told apart.
+#[test]
+fn a_refusal_is_no_goodbye() {
+    talk(async {
+        let (connection, _stop) = server(async |_: Request<()>, _: Source, sink: Sink| sink.abort(&Broken::Refused)).await;
+        let (_, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
+        assert!(matches!(answer(&mut pending).await.map(|_| ()), Err(Broken::Refused)));
+
+        let (near, mut far) = sockets().await;
+        let connection = client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection");
+        let (_, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
+        // Settings, and a GOAWAY that names no stream.
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0")
+            .await
+            .expect("written");
+        let left = answer(&mut pending).await.map(|_| ());
+        assert!(matches!(left, Err(Broken::Leaving)), "{left:?}");
+    });
+}
+
 /// Requirement: a peer that answers no pings is given up, and requests on its connection fail.
 #[test]
 fn a_silent_peer_is_given_up() {
