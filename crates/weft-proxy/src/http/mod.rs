@@ -218,6 +218,14 @@ impl Outgoing {
         }
     }
 
+    /// The same behind what was sent before: an abort may overtake a head that still waits to leave.
+    pub(crate) async fn break_off(self, why: &Broken) {
+        match self {
+            Outgoing::H1(outgoing) => outgoing.abort(),
+            Outgoing::H2(outgoing) => outgoing.break_off(why.code()).await,
+        }
+    }
+
     /// Resolves when the receiver is gone or wants no more; never otherwise. May be dropped and called again.
     pub(crate) async fn closed(&mut self) -> Broken {
         match self {

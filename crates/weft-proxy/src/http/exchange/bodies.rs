@@ -152,7 +152,7 @@ pub(super) async fn download<O: Observe>(
                 match why {
                     // A lost connection is no word of the server's: a gRPC client gets one it understands.
                     Broken::Closed | Broken::Io(_) if grpc => drop(outgoing.trailers(grpc_trailers(&refusal)).await),
-                    why => outgoing.abort(&why),
+                    why => outgoing.break_off(&why).await,
                 }
                 return Err(Side::Server(refusal));
             }

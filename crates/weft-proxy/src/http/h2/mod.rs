@@ -230,6 +230,17 @@ impl Outgoing {
         }
     }
 
+    /// A reset of the crate's takes along what waits on its stream, the head too, and a client that never saw a head takes the break for a
+    /// refusal. What is merely dropped is cancelled behind it.
+    pub(crate) async fn break_off(self, code: Reason) {
+        if code == Reason::CANCEL && self.stream.is_none() {
+            return;
+        }
+        // The task of the connection was woken when the head was queued, so it has its turn first.
+        tokio::task::yield_now().await;
+        self.abort(code);
+    }
+
     pub(crate) async fn closed(&mut self) -> Broken {
         match &mut self.send {
             Some(send) => poll_fn(|cx| send.poll_reset(cx)).await.map_or_else(broken, of_code),

@@ -77,6 +77,29 @@ fn an_applications_reset_reaches_the_client_with_its_code() {
     });
 }
 
+/// Requirement (a defect once: the head was lost, and an HTTP/1 client behind another proxy saw 502): an application that resets its answer
+/// right behind the head has answered; the client sees the head, and then the break.
+#[test]
+fn a_reset_does_not_overtake_the_head() {
+    for code in [Reason::INTERNAL_ERROR, Reason::CANCEL] {
+        talk(async move {
+            let (connection, mut ended) = through(move |_: Request<()>, _: Source, sink: Sink| async move {
+                let outgoing = sink.respond(Response::builder().status(201).body(()).expect("head"), false).await.expect("head");
+                outgoing.break_off(&Broken::Reset(code)).await;
+            })
+            .await;
+            for _ in 0..100 {
+                let (_, mut pending) = ask(&connection, Request::get("http://api/"), true).await;
+                let (head, mut body) = answer(&mut pending).await.expect("head");
+                assert_eq!(head.status(), 201);
+                let broken = read(&mut body).await;
+                assert!(matches!(broken, Err(Broken::Reset(found)) if found == code), "{broken:?}");
+                assert!(ended.recv().await.expect("ended").expect_err("failed").starts_with("broken off"));
+            }
+        });
+    }
+}
+
 /// Requirement: a server that stops finishes what it has and takes nothing new; the request it did not take comes back unsent and whole.
 #[test]
 fn a_stopping_server_loses_no_request() {
