@@ -24,6 +24,34 @@ spec:
     backendRefs: [{name: one, port: 8080}]
   - backendRefs: [{name: one, port: 8080}]
 """
+PATIENT = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: patient
+  annotations: {retry.linkerd.io/http: 5xx, retry.linkerd.io/limit: "2", timeout.linkerd.io/request: 900ms}
+spec:
+  selector: {app: one}
+  ports: [{port: 8080}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: patient
+  annotations: {retry.linkerd.io/http: "503", retry.linkerd.io/timeout: 300ms}
+spec:
+  parentRefs: [{name: patient, kind: Service, group: ""}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /late}}]
+  - matches: [{path: {type: PathPrefix, value: /fail/routed}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: plain}
+spec:
+  parentRefs: [{name: patient, kind: Service, group: ""}]
+  rules: [{}]
+"""
 CLIENT = "client.default.serviceaccount.identity.weft.cluster.local"
 SERVER = "one.default.serviceaccount.identity.weft.cluster.local"
 FORGED = {
@@ -48,6 +76,7 @@ def mesh(python: Python) -> Iterator[Mesh]:
         idle("stranger", **UNMESHED),
         idle("ingress", **{"linkerd.io/inject": "ingress"}),
         yaml.safe_load(ROUTE),
+        *yaml.safe_load_all(PATIENT),
     )
     with Mesh(text(*documents), FILES, "refusals", ["--allow-l5d-request-headers"]) as mesh:
         yield mesh
@@ -149,6 +178,16 @@ def test_timeouts_of_routes_and_requests(mesh: Mesh) -> None:
     late = ask(mesh, "one", "/late/try", l5d_retry_http="5xx", l5d_retry_timeout="200ms")
     assert (late.status, late.body["tries"]) == (200, 2)
     assert "timeout" in faults.rows(mesh, "client-0")
+
+
+def test_retries_and_timeouts_that_annotations_set(mesh: Mesh) -> None:
+    """Requirement: the annotations of a Service hold for requests to it; those of a route replace them for its own."""
+    assert ask(mesh, "patient", "/fail/serviced/2/500").body["tries"] == 3
+    assert ask(mesh, "patient", "/hang").status == 504
+    assert ask(mesh, "patient", "/fail/routed/2/503").status == 503
+    assert ask(mesh, "patient", "/count/routed").body == 2
+    late = ask(mesh, "patient", "/late/annotated")
+    assert (late.status, late.body["tries"]) == (200, 2)
 
 
 def test_a_request_can_demand_its_servers_identity(mesh: Mesh) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from weft.model.retry import NO_TIMEOUTS, Retry, Timeouts
 from weft.model.route import Filter, GrpcMatch, HttpMatch
 
 
@@ -129,7 +130,8 @@ class OutboundRule:
     backends: tuple[Backend, ...]
     filters: tuple[Filter, ...] = ()
     failure: Fail | None = None
-    request_timeout: float | None = None
+    timeouts: Timeouts = NO_TIMEOUTS
+    retry: Retry | None = None
     allow_request_headers: bool = False
 
 

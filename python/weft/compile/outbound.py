@@ -1,11 +1,13 @@
 """How a client's traffic to one target is routed: routes where there are any, the plain way otherwise.
 
 Producer routes (in the Service's namespace) hold for all clients; consumer routes (in the client's) hold for that
-namespace's clients, and where there is one, the producer's are not looked at. A client that connected to a Service's
-IPv6 address is balanced over IPv6 endpoints, one that chose IPv4 over IPv4, wherever the backend has both.
+namespace's clients, and where there is one, the producer's are not looked at. Timeouts and retries that a route's
+annotations set replace those of its Service's; a rule's own timeout goes before both. A client that connected to a
+Service's IPv6 address is balanced over IPv6 endpoints, one that chose IPv4 over IPv4, wherever the backend has both.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from weft.compile.answer import (
     About,
@@ -28,6 +30,7 @@ from weft.compile.reading import Reading
 from weft.compile.targets import Outside, PodTarget, ServiceTarget, Target, resolve
 from weft.model import Route, Service
 from weft.model.family import Family, family
+from weft.model.retry import NO_TIMEOUTS, SAYS_NOTHING, Patience, Retry, Timeouts
 from weft.model.route import BackendRef, GrpcMatch, HttpMatch, Redirect, Rule, Unsupported
 from weft.model.service import ServicePort
 
@@ -56,14 +59,16 @@ def _service(mesh: Reading, asker: str, where: ServiceTarget, asked: Family | No
             return OutboundPolicy(about, Protocol.OPAQUE, (), (), closed)
         port = ServicePort("", number, number)
     own = Backend(about, _balance(mesh, service, number, asked))
-    plain_rule = OutboundRule((HttpMatch(),), (own,), allow_request_headers=mesh.settings.allow_request_headers)
+    timeouts, retry = _patience(SAYS_NOTHING, service)
+    allow = mesh.settings.allow_request_headers
+    plain_rule = OutboundRule((HttpMatch(),), (own,), timeouts=timeouts, retry=retry, allow_request_headers=allow)
     plain_http = OutboundRoute(About(name="http"), (), (plain_rule,))
     opaque = OpaqueRoute(About(name="opaq"), own)
     if opaque_service_port(mesh, service, port):
         return OutboundPolicy(about, Protocol.OPAQUE, (), (), opaque)
     attached = _chosen(mesh.routes_of(service), service, asker, number)
-    grpc = tuple(_route(mesh, each, own, asked) for each in attached if each.grpc)
-    http = tuple(_route(mesh, each, own, asked) for each in attached if not each.grpc)
+    grpc = tuple(_route(mesh, each, service, own, asked) for each in attached if each.grpc)
+    http = tuple(_route(mesh, each, service, own, asked) for each in attached if not each.grpc)
     if grpc:  # As in Linkerd, a port with GRPCRoutes speaks gRPC and nothing else: HTTPRoutes beside them do not count.
         return OutboundPolicy(about, Protocol.GRPC, (), grpc, opaque)
     protocol = {APP_HTTP1: Protocol.HTTP1, APP_HTTP2: Protocol.HTTP2}.get(port.app_protocol, Protocol.DETECT)
@@ -89,13 +94,22 @@ def _chosen(routes: Iterable[Route], service: Service, asker: str, port: int) ->
     return sorted(consumer or producer, key=lambda route: (route.meta.created or "9", route.meta.id))
 
 
-def _route(mesh: Reading, route: Route, own: Backend, asked: Family | None) -> OutboundRoute:
+def _route(mesh: Reading, route: Route, service: Service, own: Backend, asked: Family | None) -> OutboundRoute:
     which = route.meta.id
     about = About(which.kind, which.name, which.group, which.namespace)
-    return OutboundRoute(about, route.hostnames, tuple(_rule(mesh, route, rule, own, asked) for rule in route.rules))
+    rules = tuple(_rule(mesh, route, rule, service, own, asked) for rule in route.rules)
+    return OutboundRoute(about, route.hostnames, rules)
 
 
-def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend, asked: Family | None) -> OutboundRule:
+def _patience(nearest: Patience, service: Service) -> tuple[Timeouts, Retry | None]:
+    """Return what holds where `nearest` is annotated; a limit of 0 is no retry, be it the Service's that it lifts."""
+    retry = nearest.retry or service.patience.retry
+    return nearest.timeouts or service.patience.timeouts or NO_TIMEOUTS, retry if retry and retry.limit else None
+
+
+def _rule(
+    mesh: Reading, route: Route, rule: Rule, service: Service, own: Backend, asked: Family | None
+) -> OutboundRule:
     everything: tuple[HttpMatch] | tuple[GrpcMatch] = (GrpcMatch(),) if route.grpc else (HttpMatch(),)
     unknown = next((each.kind for each in rule.filters if isinstance(each, Unsupported)), None)
     filters = tuple(each for each in rule.filters if not isinstance(each, Unsupported))
@@ -106,8 +120,11 @@ def _rule(mesh: Reading, route: Route, rule: Rule, own: Backend, asked: Family |
         failure = Fail(500, f"unsupported filter {unknown}")
     elif not redirects and not any(backend.weight for backend in backends):
         failure = Fail(500, "no backend has a weight")
+    timeouts, retry = _patience(route.patience, service)
+    if rule.request_timeout is not None:
+        timeouts = replace(timeouts, request=rule.request_timeout)
     allow = mesh.settings.allow_request_headers
-    return OutboundRule(rule.matches or everything, backends, filters, failure, rule.request_timeout, allow)
+    return OutboundRule(rule.matches or everything, backends, filters, failure, timeouts, retry, allow)
 
 
 def _backend(mesh: Reading, route: Route, ref: BackendRef, asked: Family | None) -> Backend:

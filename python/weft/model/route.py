@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from weft.model.meta import Meta
+from weft.model.retry import SAYS_NOTHING, Patience
 
 
 class Compare(Enum):
@@ -125,6 +126,7 @@ class Route:
     parents: tuple[ParentRef, ...]
     hostnames: tuple[str, ...]
     rules: tuple[Rule, ...]
+    patience: Patience = SAYS_NOTHING
 
     @property
     def grpc(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weft.model.family import Family, family
 from weft.model.meta import Meta
+from weft.model.retry import SAYS_NOTHING, Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Service:
     ip_families: tuple[Family, ...] = ()
     """As written; empty where the document leaves it to whoever gives out addresses."""
     ip_family_policy: str = ""
+    patience: Patience = SAYS_NOTHING
 
     @property
     def families(self) -> tuple[Family, ...]:

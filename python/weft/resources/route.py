@@ -10,6 +10,7 @@ from weft.model import route as model
 from weft.model.meta import Meta
 from weft.resources.decode import decode
 from weft.resources.metadata import Metadata, meta
+from weft.resources.patience import patience
 from weft.resources.tree import Path, Tree
 from weft.resources.workload import PortNumber
 
@@ -122,6 +123,8 @@ def parse(tree: Tree, group: str, kind: str) -> model.Route | list[Problem]:
         return written
     about = meta(tree, group, kind, written.metadata)
     problems = [] if isinstance(about, Meta) else about
+    annotated, bad = patience(tree, kind, written.metadata.annotations)
+    problems += bad
     namespace = written.metadata.namespace
     rules = tuple(
         _Rule(tree, ("spec", "rules", index), kind, namespace, problems).value(rule)
@@ -133,7 +136,7 @@ def parse(tree: Tree, group: str, kind: str) -> model.Route | list[Problem]:
         model.ParentRef(_core(ref.group), ref.kind, ref.namespace or namespace, ref.name, ref.port)
         for ref in written.spec.parent_refs
     )
-    return model.Route(meta=about, parents=parents, hostnames=written.spec.hostnames, rules=rules)
+    return model.Route(meta=about, parents=parents, hostnames=written.spec.hostnames, rules=rules, patience=annotated)
 
 
 def seconds(text: str) -> float | None:

@@ -10,6 +10,7 @@ from weft.model.meta import Meta
 from weft.model.service import Service, ServicePort
 from weft.resources.decode import decode, mapping_problems
 from weft.resources.metadata import Metadata, meta
+from weft.resources.patience import patience
 from weft.resources.tree import Path, Tree
 from weft.resources.workload import PortNumber
 
@@ -58,7 +59,8 @@ def parse(tree: Tree, group: str, kind: str) -> Service | list[Problem]:
     about = meta(tree, group, kind, written.metadata)
     spec = written.spec
     problems = [] if isinstance(about, Meta) else about
-    problems += mapping_problems(tree, ("spec", "selector"), spec.selector)
+    annotated, bad = patience(tree, kind, written.metadata.annotations)
+    problems += [*bad, *mapping_problems(tree, ("spec", "selector"), spec.selector)]
     seen: set[tuple[int, str]] = set()
     for index, port in enumerate(spec.ports):
         if (port.port, port.protocol) in seen:
@@ -82,6 +84,7 @@ def parse(tree: Tree, group: str, kind: str) -> Service | list[Problem]:
         publish_not_ready=spec.publish_not_ready_addresses,
         ip_families=tuple(Family(name) for name in spec.ip_families),
         ip_family_policy=spec.ip_family_policy,
+        patience=annotated,
     )
 
 

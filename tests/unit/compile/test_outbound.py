@@ -16,6 +16,7 @@ from weft.compile.answer import (
 )
 from weft.compile.authority import Authority
 from weft.compile.targets import Target
+from weft.model.retry import Retry, Timeouts
 from weft.model.settings import Settings
 from weft.model.snapshot import Snapshot
 
@@ -226,3 +227,40 @@ def test_request_headers_count_where_the_control_plane_lets_them(allowed: bool) 
         outbound(snapshot(WEB, route("matches: [{path: {value: /}}]"), settings=settings)),
     ):
         assert [rule.allow_request_headers for each in told.http for rule in each.rules] == [allowed]
+
+
+def annotated(text: str, *annotations: str) -> str:
+    """The document with these annotations; the first part of each names the domain."""
+    said = ", ".join(each.replace("/", ".linkerd.io/", 1) for each in annotations)
+    return text.replace("metadata: {", f"metadata: {{annotations: {{{said}}}, ", 1)
+
+
+def rules(mesh: Snapshot) -> list[tuple[Timeouts, Retry | None]]:
+    """What holds for the requests of each rule."""
+    told = outbound(mesh)
+    return [(rule.timeouts, rule.retry) for route in told.grpc or told.http for rule in route.rules]
+
+
+MET = Retry(((503, 503),), (), 2)
+
+
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])
+def test_annotations_of_a_route_go_before_its_services(kind: str) -> None:
+    """Requirement: a Service's timeouts and retries hold for requests without a route and for routes that say nothing
+    of them; a route replaces them, each as a whole; a rule's own timeout goes before both; a limit of 0 is no retry.
+    """
+    service = annotated(WEB, "timeout/request: 5s", "timeout/idle: 1m", "retry/http: '503'", "retry/limit: '2'")
+    plain = route("backendRefs: [{name: web, port: 80}]", kind=kind)
+    own, name = (Retry((), (14,)), "grpc: unavailable") if kind == "GRPCRoute" else (Retry(((500, 599),)), "http: 5xx")
+    assert rules(snapshot(WEB)) == [(Timeouts(), None)]
+    assert rules(snapshot(service)) == [(Timeouts(5.0, None, 60.0), MET)]
+    assert rules(snapshot(service, plain)) == [(Timeouts(5.0, None, 60.0), MET)]
+    retried = annotated(plain, f"retry/{name}")
+    assert rules(snapshot(service, retried)) == [(Timeouts(5.0, None, 60.0), own)]
+    assert rules(snapshot(service, annotated(plain, "timeout/response: 1s"))) == [(Timeouts(None, 1.0), MET)]
+    assert rules(snapshot(service, annotated(plain, "retry/limit: '0'"))) == [(Timeouts(5.0, None, 60.0), None)]
+    if kind == "HTTPRoute":
+        timed = route("timeouts: {request: 2s}", kind=kind)
+        assert rules(snapshot(service, timed)) == [(Timeouts(2.0, None, 60.0), MET)]
+        lifted = annotated(timed, "timeout/request: '0'")
+        assert rules(snapshot(service, lifted)) == [(Timeouts(2.0), MET)]

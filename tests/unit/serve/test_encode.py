@@ -1,12 +1,28 @@
 """The wire forms that a table cannot show through the pure layers."""
 
+from typing import Any
+
 import pytest
 
-from weft.compile.answer import About, Address, Endpoint, Endpoints, InboundPolicy, InboundRoute, Protocol, Unanswerable
+from weft.compile.answer import (
+    About,
+    Address,
+    Endpoint,
+    Endpoints,
+    InboundPolicy,
+    InboundRoute,
+    OpaqueRoute,
+    OutboundPolicy,
+    OutboundRoute,
+    OutboundRule,
+    Protocol,
+    Unanswerable,
+)
 from weft.gen import destination_pb2, inbound_pb2, net_pb2, outbound_pb2
-from weft.model.route import Compare, HeaderEdit, HttpMatch, PathMatch, Redirect, TextMatch
+from weft.model.retry import Retry, Timeouts
+from weft.model.route import Compare, GrpcMatch, HeaderEdit, HttpMatch, PathMatch, Redirect, TextMatch
 from weft.serve import ask
-from weft.serve.encode import destination, inbound, wire
+from weft.serve.encode import destination, inbound, outbound, wire
 
 
 def test_large_sets_go_in_several_messages_below_grpcs_limit() -> None:
@@ -89,3 +105,33 @@ def test_profiles_are_asked_for_by_address_too(path: str, target: Address) -> No
     asked = ask.get_profile(destination_pb2.GetDestination(path=path), "cluster.local")
     assert asked == ask.ProfileOf(target)
     assert isinstance(ask.get(destination_pb2.GetDestination(path=path), "cluster.local"), Unanswerable)
+
+
+def test_timeouts_and_retries_keep_their_meaning() -> None:
+    """Requirement: statuses, codes, limits and times arrive as they were written, for HTTP and for gRPC; where nothing
+    was written nothing is said, which a proxy takes for none.
+    """
+    about, own = About(name="x"), OpaqueRoute(About(name="x"), None, forbidden=True)
+
+    def told(timeouts: Timeouts, retry: Retry | None) -> tuple[Any, Any]:
+        matches: tuple[tuple[HttpMatch], tuple[GrpcMatch]] = ((HttpMatch(),), (GrpcMatch(),))
+        http, grpc = (
+            OutboundRoute(about, (), (OutboundRule(each, (), (), None, timeouts, retry),)) for each in matches
+        )
+        first = outbound.policy(OutboundPolicy(about, Protocol.HTTP1, (http,), (), own)).protocol.http1
+        second = outbound.policy(OutboundPolicy(about, Protocol.GRPC, (), (grpc,), own)).protocol.grpc
+        return first.routes[0].rules[0], second.routes[0].rules[0]
+
+    for silent in told(Timeouts(), None):
+        assert not any(silent.HasField(name) for name in ("timeouts", "requestTimeout", "retry"))
+    for rule in told(Timeouts(1.5, None, 60.0), Retry(((500, 599), (429, 429)), (4, 14), 3, 0.25)):
+        assert (rule.timeouts.request, rule.timeouts.idle) == (wire.duration(1.5), wire.duration(60))
+        assert (rule.requestTimeout, rule.timeouts.HasField("response")) == (wire.duration(1.5), False)
+        retry = rule.retry
+        assert (retry.max_retries, retry.max_request_bytes, retry.timeout) == (3, 65536, wire.duration(0.25))
+        least, most = wire.duration(0.025), wire.duration(0.25)
+        assert (retry.backoff.min_backoff, retry.backoff.max_backoff, retry.backoff.jitter_ratio) == (least, most, 1.0)
+    http, grpc = told(Timeouts(), Retry(((500, 599), (429, 429)), (4, 14)))
+    assert [(each.start, each.end) for each in http.retry.conditions.status_ranges] == [(500, 599), (429, 429)]
+    assert {field.name for field, on in grpc.retry.conditions.ListFields() if on} == {"deadine_exceeded", "unavailable"}
+    assert not http.retry.HasField("timeout")

@@ -12,6 +12,7 @@ from weft.compile.answer import (
 )
 from weft.gen import grpc_route_pb2, http_route_pb2, opaque_route_pb2
 from weft.gen import outbound_pb2 as pb
+from weft.model.retry import NO_TIMEOUTS, Retry, Timeouts
 from weft.model.route import Filter, GrpcMatch, HeaderEdit, HttpMatch, Redirect
 from weft.serve.encode import destination, wire
 
@@ -55,10 +56,34 @@ def _http_rule(rule: OutboundRule) -> pb.HttpRoute.Rule:
         backends=_http_backends(rule),
         allow_l5d_request_headers=rule.allow_request_headers,
     )
-    if rule.request_timeout is not None:
-        result.requestTimeout.CopyFrom(wire.duration(rule.request_timeout))  # what proxies before 2.366 read
-        result.timeouts.request.CopyFrom(wire.duration(rule.request_timeout))
+    if rule.timeouts.request is not None:
+        result.requestTimeout.CopyFrom(wire.duration(rule.timeouts.request))  # what proxies before 2.366 read
+    if rule.timeouts != NO_TIMEOUTS:
+        result.timeouts.CopyFrom(_timeouts(rule.timeouts))
+    if rule.retry is not None:
+        result.retry.CopyFrom(_http_retry(rule.retry))
     return result
+
+
+def _http_retry(retry: Retry) -> pb.HttpRoute.Retry:
+    ranges = [pb.HttpRoute.Retry.Conditions.StatusRange(start=first, end=last) for first, last in retry.statuses]
+    return pb.HttpRoute.Retry(
+        max_retries=retry.limit,
+        max_request_bytes=KEPT_BYTES,
+        conditions=pb.HttpRoute.Retry.Conditions(status_ranges=ranges),
+        timeout=None if retry.timeout is None else wire.duration(retry.timeout),
+        backoff=_backoff(),
+    )
+
+
+def _timeouts(told: Timeouts) -> http_route_pb2.Timeouts:
+    named = {"request": told.request, "response": told.response, "idle": told.idle}
+    return http_route_pb2.Timeouts(**{name: wire.duration(each) for name, each in named.items() if each is not None})
+
+
+def _backoff() -> pb.ExponentialBackoff:
+    least, most = wire.duration(0.025), wire.duration(0.25)
+    return pb.ExponentialBackoff(min_backoff=least, max_backoff=most, jitter_ratio=1.0)
 
 
 def _http_backends(rule: OutboundRule) -> pb.HttpRoute.Distribution:
@@ -108,10 +133,26 @@ def _grpc_rule(rule: OutboundRule) -> pb.GrpcRoute.Rule:
         backends=_grpc_backends(rule),
         allow_l5d_request_headers=rule.allow_request_headers,
     )
-    if rule.request_timeout is not None:
-        result.requestTimeout.CopyFrom(wire.duration(rule.request_timeout))
-        result.timeouts.request.CopyFrom(wire.duration(rule.request_timeout))
+    if rule.timeouts.request is not None:
+        result.requestTimeout.CopyFrom(wire.duration(rule.timeouts.request))
+    if rule.timeouts != NO_TIMEOUTS:
+        result.timeouts.CopyFrom(_timeouts(rule.timeouts))
+    if rule.retry is not None:
+        result.retry.CopyFrom(_grpc_retry(rule.retry))
     return result
+
+
+def _grpc_retry(retry: Retry) -> pb.GrpcRoute.Retry:
+    on = pb.GrpcRoute.Retry.Conditions()
+    for field in on.DESCRIPTOR.fields:
+        setattr(on, field.name, field.number in retry.codes)  # a field's number is the code that it stands for
+    return pb.GrpcRoute.Retry(
+        max_retries=retry.limit,
+        max_request_bytes=KEPT_BYTES,
+        conditions=on,
+        timeout=None if retry.timeout is None else wire.duration(retry.timeout),
+        backoff=_backoff(),
+    )
 
 
 def _grpc_backends(rule: OutboundRule) -> pb.GrpcRoute.Distribution:
@@ -176,3 +217,5 @@ def _backend(each: Backend) -> pb.Backend:
 QUEUE_CAPACITY = 100
 FAILFAST_SECONDS = 3.0
 GRPC_INTERNAL = 13
+KEPT_BYTES = 64 * 1024
+"""Of a request's body, for another attempt."""
