@@ -310,8 +310,8 @@ def test_what_does_not_end_is_cut_off(
 
 
 def test_a_body_that_stops_is_answered_408(tmp_path: Path) -> None:
-    """Requirement: a client of HTTP/1 that lets its request's body be waited for longer than the setting says is answered
-    408, whose fault it is stands in the metric, and the application's connection ends inside the body.
+    """Requirement: a client of HTTP/1 that lets its request's body be waited for longer than the setting says is
+    answered 408, the metric says whose fault it is, and the application's connection ends inside the body.
     """
     with socket.create_server(("127.0.0.1", 0)) as application, running(tmp_path, **HURRIED) as proxy:
         with proxy.connect(application.getsockname()[1]) as client:
