@@ -92,6 +92,16 @@ def test_trailers(ask: Ask) -> None:
     assert ask("trailers") == {"body": "body", "trailers": {"x-sum": "7", "x-theirs": "kept"}}
 
 
+def test_grpc_web(ask: Ask) -> None:
+    """Requirement: gRPC-Web passes over HTTP/2 untouched, in all its content types: its trailers are part of the body
+    and stay there, and a proxy does not take it for gRPC.
+    """
+    body = "\0\0\0\0\x05h\xe9llo\x80\0\0\0\x0fgrpc-status:5\r\n"
+    came = {"status": 200, "web": "1", "body": body, "trailers": {}}
+    kinds = ("application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text")
+    assert ask("grpc_web") == dict.fromkeys(kinds, came)
+
+
 def test_grpc_timeout(ask: Ask) -> None:
     """Requirement: a client's deadline reaches the server as the client said it."""
     assert ask("grpc_timeout") == {"timeout": "7S", "te": "trailers"}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 # Long enough on a busy machine; only servers that say nothing at all are waited for so long.
 PATIENCE, SHORT = 10.0, 1.0
-# Fewer than a proxy suffers requests that are broken off at once before it ends the connection which they share.
-AT_ONCE = 16
+# Below the number of requests broken off at once (256) at which a proxy ends the connection that they share.
+AT_ONCE = 64
 
 
 def stream(row):

@@ -59,6 +59,16 @@ const PAGES = {
     stream.resume();
     stream.on("end", () => (stream.respond({ ":status": 200 }, { waitForTrailers: true }), stream.end("body")));
   },
+  // gRPC-Web: the trailers are the last frame of the body, whatever carries it.
+  "/shop.Basket/Add"(stream, headers) {
+    let asked = "";
+    stream.on("data", (data) => (asked += data.toString("latin1")));
+    stream.on("end", () => {
+      stream.respond({ ":status": 200, "content-type": headers["content-type"], "x-web": headers["x-grpc-web"] });
+      stream.write(Buffer.from(asked, "latin1"));
+      stream.end(Buffer.from("\x80\0\0\0\x0fgrpc-status:5\r\n", "latin1"));
+    });
+  },
   "/": (stream) => (stream.respond({ ":status": 200 }), stream.end("page")),
   "/headers": (stream, headers) => (stream.respond({ ":status": 200 }), stream.end(JSON.stringify(headers))),
 };
@@ -120,6 +130,18 @@ const CASES = {
       stream.end("body");
     }, { waitForTrailers: true });
     return { body, trailers: { ...trailers } };
+  },
+  async grpc_web(session) {
+    const said = {};
+    for (const kind of ["application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text"]) {
+      const headers = { ":path": "/shop.Basket/Add", ":method": "POST", "content-type": kind, "x-grpc-web": "1" };
+      const { head, body, trailers } = await exchange(session, headers, (stream) => {
+        stream.setEncoding("latin1");
+        stream.end(Buffer.from("\0\0\0\0\x05h\xe9llo", "latin1"));
+      });
+      said[head["content-type"]] = { status: head[":status"], web: head["x-web"], body, trailers: { ...trailers } };
+    }
+    return said;
   },
   async grpc_timeout(session) {
     const { body } = await exchange(session, { ":path": "/headers", ":method": "POST", "grpc-timeout": "7S", te: "trailers" });
