@@ -18,10 +18,10 @@ use crate::account::{Arrival, Direction, Record};
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::{KeepAlive, Tuning};
 use crate::http::refuse::Asked;
-use crate::http::{Sink, Source, Version, orig_proto, serve};
+use crate::http::{Message, Version, orig_proto, serve};
 use crate::io::Io;
 use crate::live::Live;
-use crate::send::{self, Answering, Message, Target, Terms};
+use crate::send::{self, Answering, Target, Terms};
 use crate::transport::{self, Arrived};
 use crate::worker::Worker;
 use crate::{detect, relay};
@@ -56,28 +56,28 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
     let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
     let stopping = connection.worker.drain.signal();
     let tuning = Tuning { keep_alive: Some(keep_alive), windows: connection.worker.windows() };
-    serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink)).await
+    serve::run(io, version, tuning, stopping, |message| exchange(connection.clone(), message)).await
 }
 
 /// One request: authorize, route, connect. Its record accounts for whatever comes of it.
-async fn exchange(connection: Rc<Inbound>, mut request: Request<()>, source: Source, sink: Sink) {
+async fn exchange(connection: Rc<Inbound>, mut message: Box<Message>) {
     let worker = &*connection.worker;
+    let request = &mut message.request;
     let asked = Asked::of(request.version(), request.headers());
-    let mut record = worker.accounts.inbound(&connection.from, &request);
+    let mut record = worker.accounts.inbound(&connection.from, request);
     let client = party(&connection.from);
     let _place = match worker.inbound.enter() {
         Ok(place) => place,
-        Err(refusal) => return answer::stop(refusal.into(), sink, asked, client, record).await,
+        Err(refusal) => return answer::stop(refusal.into(), message.sink, asked, client, &mut record).await,
     };
     let policy = connection.port.load();
-    match admit(&connection, &policy, &mut request, &mut record) {
+    match admit(&connection, &policy, request, &mut record) {
         Ok(answering) => {
             let application = Target::One(worker.application(connection.from.target));
-            let ended =
-                send::request(worker, &application, Message { request, source, sink }, &Terms::default(), &answering, &mut record).await;
-            answer::settle(ended, asked, client, record).await;
+            let ended = send::request(worker, &application, message, &Terms::default(), &answering, &mut record).await;
+            answer::settle(ended, asked, client, &mut record).await;
         }
-        Err(stopped) => answer::stop(stopped, sink, asked, client, record).await,
+        Err(stopped) => answer::stop(stopped, message.sink, asked, client, &mut record).await,
     }
 }
 

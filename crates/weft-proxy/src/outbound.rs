@@ -21,10 +21,10 @@ use crate::control::view::Discovery;
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::{KeepAlive, Tuning};
 use crate::http::refuse::Asked;
-use crate::http::{Sink, Source, Version, orig_proto, serve};
+use crate::http::{Message, Version, orig_proto, serve};
 use crate::io::Io;
 use crate::live::Live;
-use crate::send::{self, Answering, Message, Target, Terms};
+use crate::send::{self, Answering, Target, Terms};
 use crate::worker::Worker;
 use crate::{detect, discover, relay};
 
@@ -66,37 +66,38 @@ async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Resul
         .map(|interval| KeepAlive { interval, timeout: settings.outbound_http2_keep_alive_timeout });
     let stopping = connection.worker.drain.signal();
     let tuning = Tuning { keep_alive, windows: connection.worker.windows() };
-    serve::run(io, version, tuning, stopping, |request, source, sink| exchange(connection.clone(), request, source, sink)).await
+    serve::run(io, version, tuning, stopping, |message| exchange(connection.clone(), message)).await
 }
 
 /// One request: route, balance, connect. Its record accounts for whatever comes of it.
-async fn exchange(connection: Rc<Outbound>, mut request: Request<()>, source: Source, sink: Sink) {
+async fn exchange(connection: Rc<Outbound>, mut message: Box<Message>) {
     let worker = &*connection.worker;
+    let request = &mut message.request;
     let asked = Asked::of(request.version(), request.headers());
     let reader = if worker.settings.outbound_quiet { Party::Stranger } else { Party::Application };
-    let mut record = worker.accounts.outbound(connection.original, route::authority(&request), &request);
+    let mut record = worker.accounts.outbound(connection.original, route::authority(request), request);
     let _place = match worker.outbound.enter() {
         Ok(place) => place,
-        Err(refusal) => return answer::stop(refusal.into(), sink, asked, reader, record).await,
+        Err(refusal) => return answer::stop(refusal.into(), message.sink, asked, reader, &mut record).await,
     };
-    if orig_proto::hides_a_host(&request) {
+    if orig_proto::hides_a_host(request) {
         let refusal = Refusal::new(Stage::Transport, Blame::Client, Retry::Safe, Cause::BadRequest(400), "host and :authority differ");
-        return answer::stop(refusal.into(), sink, asked, reader, record).await;
+        return answer::stop(refusal.into(), message.sink, asked, reader, &mut record).await;
     }
     headers::strip_request(request.headers_mut(), Party::Application);
     let overrides = Overrides::take(request.headers_mut());
-    let destination = match destination(&connection, &mut request).await {
+    let destination = match destination(&connection, request).await {
         Ok(destination) => destination,
-        Err(refusal) => return answer::stop(refusal.into(), sink, asked, Party::Application, record).await,
+        Err(refusal) => return answer::stop(refusal.into(), message.sink, asked, Party::Application, &mut record).await,
     };
     let discovery = destination.load();
-    match way(&connection, discovery.as_deref(), &mut request, overrides, &mut record) {
+    match way(&connection, discovery.as_deref(), request, overrides, &mut record) {
         Ok(Way { target, filters, terms }) => {
             let answering = Answering { filters, carried: false };
-            let ended = send::request(worker, &target, Message { request, source, sink }, &terms, &answering, &mut record).await;
-            answer::settle(ended, asked, reader, record).await;
+            let ended = send::request(worker, &target, message, &terms, &answering, &mut record).await;
+            answer::settle(ended, asked, reader, &mut record).await;
         }
-        Err(stopped) => answer::stop(stopped, sink, asked, reader, record).await,
+        Err(stopped) => answer::stop(stopped, message.sink, asked, reader, &mut record).await,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::account::Record;
 use crate::clock;
 use crate::connect::Age;
 use crate::http::exchange::{self, Done, Failed, How, Unanswered};
-use crate::http::{Sink, Source, Upstream, Version, orig_proto};
+use crate::http::{Message, Upstream, Version, orig_proto};
 use crate::io::Io;
 use crate::worker::Worker;
 
@@ -46,7 +46,7 @@ pub(crate) struct Terms {
 pub(crate) async fn request(
     worker: &Worker,
     target: &Target,
-    message: Message,
+    message: Box<Message>,
     terms: &Terms,
     answering: &Answering<'_>,
     record: &mut Record,
@@ -55,13 +55,6 @@ pub(crate) async fn request(
     let trial =
         Trial { worker, target, terms, until, deadline: target.deadline(), last: None, tried: Vec::new(), standing: Standing::default() };
     trial.run(message, answering, record).await
-}
-
-/// A request on its way, with the two ends of its bodies.
-pub(crate) struct Message {
-    pub(crate) request: Request<()>,
-    pub(crate) source: Source,
-    pub(crate) sink: Sink,
 }
 
 /// All attempts at one request.
@@ -81,7 +74,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    async fn run(mut self, mut message: Message, answering: &Answering<'_>, record: &mut Record) -> Result<Done, Failed> {
+    async fn run(mut self, mut message: Box<Message>, answering: &Answering<'_>, record: &mut Record) -> Result<Done, Failed> {
         let mut age = Age::Any;
         loop {
             let until = self.until;
@@ -97,7 +90,7 @@ impl Trial<'_> {
                     match self.attempt(chosen, upstream, message, answering, record).await? {
                         Attempted::Done(done) => return Ok(done),
                         Attempted::Again(next, returned) => {
-                            message = *returned;
+                            message = returned;
                             next
                         }
                     }
@@ -107,7 +100,7 @@ impl Trial<'_> {
                     match self.next(message.request.method(), Ended::Refused(&refusal)) {
                         Next::Stop(stop) => {
                             record.gave_up(stop);
-                            return Err(message.refused(refusal));
+                            return Err(refused(message, refusal));
                         }
                         next => next,
                     }
@@ -149,18 +142,17 @@ impl Trial<'_> {
         &mut self,
         chosen: Chosen,
         upstream: Upstream,
-        message: Message,
+        mut message: Box<Message>,
         answering: &Answering<'_>,
         record: &mut Record,
     ) -> Result<Attempted, Failed> {
-        let Message { mut request, source, sink } = message;
-        let method = request.method().clone();
+        let method = message.request.method().clone();
         let carried = match upstream.version() {
-            Version::H2 if is_http1(&request) => match orig_proto::carry(&mut request) {
+            Version::H2 if is_http1(&message.request) => match orig_proto::carry(&mut message.request) {
                 Ok(version) => Some(version),
                 Err(unfit) => {
                     let refusal = Refusal::new(Stage::Connect, Blame::Client, Retry::Safe, Cause::BadRequest(400), unfit.0);
-                    return Err(Message { request, source, sink }.refused(refusal));
+                    return Err(refused(message, refusal));
                 }
             },
             _ => None,
@@ -170,16 +162,14 @@ impl Trial<'_> {
             Upstream::H2(_) => None,
         };
         let mut observer = Observer { trial: self, method: &method, chosen, carried, answering, record, next: None };
-        let ended = exchange::run(request, source, sink, upstream, &mut observer).await;
+        let ended = exchange::run(message, upstream, &mut observer).await;
         let Observer { mut chosen, next, .. } = observer;
         if let Some(connection) = own {
             chosen.peer().give_back(connection);
         }
         match ended {
             Ok(exchange::Ended::Done(done)) => Ok(Attempted::Done(done)),
-            Ok(exchange::Ended::Replaced(again)) => {
-                Ok(Attempted::Again(next.unwrap_or(Next::Elsewhere), Message::restored(again.request, again.source, again.sink)))
-            }
+            Ok(exchange::Ended::Replaced(message)) => Ok(Attempted::Again(next.unwrap_or(Next::Elsewhere), restored(message))),
             Err(Failed::Unanswered(unanswered)) => {
                 // A request that the client itself spoilt says nothing of the endpoint, nor does a connection that it closed in order.
                 if unanswered.refusal.blame == Blame::Server
@@ -200,8 +190,8 @@ impl Trial<'_> {
     }
 
     fn unanswered(&mut self, unanswered: Box<Unanswered>, method: &Method, record: &mut Record) -> Result<Attempted, Failed> {
-        let Unanswered { refusal, how, consumed, request, .. } = &*unanswered;
-        self.standing.whole = !consumed && request.is_some();
+        let Unanswered { refusal, how, whole, .. } = &*unanswered;
+        self.standing.whole = *whole;
         let ended = match how {
             How::Plainly => Ended::Refused(refusal),
             How::Stale { sent } => Ended::Stale { sent: *sent, refusal },
@@ -215,10 +205,7 @@ impl Trial<'_> {
         }
         record.attempt_failed(refusal);
         self.standing.refused += u32::from(*how == How::TurnedAway(TurnedAway::Refusing));
-        match *unanswered {
-            Unanswered { request: Some(request), source, sink, .. } => Ok(Attempted::Again(next, Message::restored(request, source, sink))),
-            unanswered => Err(Failed::Unanswered(Box::new(unanswered))),
-        }
+        Ok(Attempted::Again(next, restored(unanswered.message)))
     }
 
     fn next(&mut self, method: &Method, ended: Ended<'_>) -> Next {
@@ -272,18 +259,14 @@ enum Attempted {
     Again(Next, Box<Message>),
 }
 
-impl Message {
-    /// As it was before an attempt: the next peer may want another version. A request that cannot be restored was not carried.
-    fn restored(mut request: Request<()>, source: Source, sink: Sink) -> Box<Self> {
-        let _ = orig_proto::restore(&mut request);
-        Box::new(Message { request, source, sink })
-    }
+/// As it was before an attempt: the next peer may want another version. A request that cannot be restored was not carried.
+fn restored(mut message: Box<Message>) -> Box<Message> {
+    let _ = orig_proto::restore(&mut message.request);
+    message
+}
 
-    fn refused(self, refusal: Refusal) -> Failed {
-        let Message { request, source, sink } = self;
-        let how = How::Plainly;
-        Failed::Unanswered(Box::new(Unanswered { refusal, how, sink, source, request: Some(request), consumed: false }))
-    }
+fn refused(message: Box<Message>, refusal: Refusal) -> Failed {
+    Failed::Unanswered(Box::new(Unanswered { refusal, how: How::Plainly, message, whole: true }))
 }
 
 async fn reached(until: Option<Instant>) {

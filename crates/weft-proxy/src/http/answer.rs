@@ -52,7 +52,7 @@ impl From<Answer> for Stopped {
 }
 
 /// Answers a request that goes to nobody. `reader` says how much it is told.
-pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, reader: Party, mut record: Record) {
+pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, reader: Party, record: &mut Record) {
     let head = match &stopped {
         Stopped::Refused(refusal) => {
             record.refused(refusal);
@@ -69,7 +69,7 @@ pub(crate) async fn stop(stopped: Stopped, sink: Sink, asked: Asked, reader: Par
 }
 
 /// Answers what upstream did not, and tells the record how the exchange ended.
-pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, reader: Party, mut record: Record) {
+pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, reader: Party, record: &mut Record) {
     match ended {
         Ok(done) => {
             if let Some(carried) = &done.carried {
@@ -78,7 +78,7 @@ pub(crate) async fn settle(ended: Result<Done, Failed>, asked: Asked, reader: Pa
             record.ended(done.status.as_u16(), done.grpc_status);
         }
         Err(Failed::Unanswered(unanswered)) => {
-            stop(Stopped::Refused(unanswered.refusal), unanswered.sink, asked, reader, record).await;
+            stop(Stopped::Refused(unanswered.refusal), unanswered.message.sink, asked, reader, record).await;
         }
         Err(Failed::BrokenOff(refusal)) => record.broken(&refusal),
         Err(Failed::ClientGone(why)) => {

@@ -11,17 +11,17 @@ use std::cell::RefCell;
 use std::pin::{Pin, pin};
 
 use http::header::EXPECT;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use weft_core::outcome::Refusal;
-use weft_core::timeout::Limits;
+use weft_core::timeout::{Limit, Limits};
 
 use self::bodies::{Side, download, grpc_status, upload};
-pub(crate) use self::ended::{Again, Done, Ended, Failed, How, Unanswered};
+pub(crate) use self::ended::{Done, Ended, Failed, How, Unanswered};
 use self::ended::{bad_request, not_sent, overdue, server_broke};
 use super::patience::Patience;
 use super::refuse::is_grpc;
 use super::replay::{Keep, Replay, Tape};
-use super::{Broken, Frame, NotSent, Pending, Reason, Reply, Sink, Source, Upstream, Version};
+use super::{Broken, Frame, Head, Message, Pending, Reason, Reply, Sink, Source, Upstream, Version};
 use crate::io::Io;
 use crate::relay;
 
@@ -65,64 +65,68 @@ pub(crate) enum Verdict {
 
 /// Runs one exchange to its end. Heads are passed on as they are, except for what belongs to one connection and what `observer` changes.
 /// Dropping the future cancels the request and breaks the answer off.
-pub(crate) async fn run(
-    request: Request<()>,
-    mut source: Source,
-    mut sink: Sink,
-    upstream: Upstream,
-    observer: &mut impl Observe,
-) -> Result<Ended, Failed> {
+pub(crate) async fn run(mut message: Box<Message>, upstream: Upstream, observer: &mut impl Observe) -> Result<Ended, Failed> {
     let keep = observer.keep(upstream.version());
     let mut limits = observer.limits();
-    limits.body = limits.body.filter(|_| sink.version() == Version::H1 && !source.is_end());
-    let patience = Patience::new(limits, limits.body.is_some() && request.headers().contains_key(EXPECT));
-    // HTTP/1 gives the head back; HTTP/2 does not, and can say that it has not acted on a request.
-    let copied = upstream.version() == Version::H2 && (keep.is_some() || source.is_end());
-    let kept = copied.then(|| request.clone());
-    let over = if *request.method() == Method::CONNECT { Over::BothWays } else { Over::WithAnswer };
-    let sent = tokio::select! {
-        biased;
-        sent = upstream.send(request, source.is_end()) => sent,
-        why = sink.closed() => return Err(Failed::ClientGone(why)),
-        limit = patience.over(), if patience.is_limited() => {
-            let (refusal, how) = overdue(limit);
-            return Err(Failed::Unanswered(Box::new(Unanswered { refusal, how, sink, source, request: kept, consumed: false })));
+    limits.body = limits.body.filter(|_| message.sink.version() == Version::H1 && !message.source.is_end());
+    let patience = Patience::new(limits, limits.body.is_some() && message.request.headers().contains_key(EXPECT));
+    // HTTP/1 leaves the head; HTTP/2 takes it, and can say that it has not acted on a request.
+    let head = if keep.is_some() || message.source.is_end() { Head::Copied } else { Head::Taken };
+    let again = head == Head::Copied || upstream.version() == Version::H1;
+    let over = if *message.request.method() == Method::CONNECT { Over::BothWays } else { Over::WithAnswer };
+    let sent = {
+        let Message { request, source, sink } = &mut *message;
+        tokio::select! {
+            biased;
+            sent = upstream.send(request, head, source.is_end()) => sent.map_err(|why| (not_sent(&why), true)),
+            why = sink.closed() => return Err(Failed::ClientGone(why)),
+            limit = patience.over(), if patience.is_limited() => Err((overdue(limit), again)),
         }
     };
-    let (outgoing, pending) = match sent {
+    let (outgoing, mut pending) = match sent {
         Ok(sent) => sent,
-        Err(NotSent { request, why }) => {
-            let how = if matches!(why, Broken::Closed) { How::Stale { sent: false } } else { How::of(&why) };
-            let unanswered = Unanswered { refusal: not_sent(&why), how, sink, source, request: Some(request), consumed: false };
-            return Err(Failed::Unanswered(Box::new(unanswered)));
-        }
+        Err(((refusal, how), whole)) => return Err(Failed::Unanswered(Box::new(Unanswered { refusal, how, message, whole }))),
     };
     let (observer, tape) = (RefCell::new(observer), RefCell::new(Tape::new(keep)));
-    let ended = {
-        let upload = pin!(upload(&mut source, outgoing, &observer, &tape, &patience));
-        Exchange { observer: &observer, tape: &tape, patience: &patience, copied, over }.answer(pending, upload, sink).await
+    let broke = {
+        let mut upload = Some(pin!(upload(&mut message.source, outgoing, &observer, &tape, &patience)));
+        let exchange = Exchange { observer: &observer, tape: &tape, patience: &patience, again, over };
+        match exchange.answer(&mut pending, &mut upload, &mut message.sink).await {
+            Ok(Answer::PassOn { head, body, grpc }) => return exchange.pass_on(head, body, grpc, upload, message.sink).await,
+            Ok(Answer::Upgraded { head, server }) => return Box::pin(upgrade(head, server, message.sink)).await,
+            Err(broke) => broke,
+        }
     };
     let tape = tape.into_inner();
-    match ended {
-        Ok(done) => Ok(Ended::Done(done)),
-        Err(Broke::Replaced { sink, request }) => match request.or(kept) {
-            Some(request) => Ok(Ended::Replaced(Box::new(Again { request, source: tape.rewind(source), sink }))),
-            None => unreachable!("an answer is replaced only if the request was kept"),
-        },
-        Err(Broke::Unanswered { refusal, how, sink, request }) => {
-            let (consumed, source) = if tape.is_whole() { (false, tape.rewind(source)) } else { (true, source) };
-            Err(Failed::Unanswered(Box::new(Unanswered { refusal, how, sink, source, request: request.or(kept), consumed })))
+    let whole = again && tape.is_whole();
+    message.source = tape.rewind(message.source);
+    match broke {
+        Broke::Replaced => Ok(Ended::Replaced(message)),
+        // The server's own word, in the client's own protocol.
+        Broke::Server(why @ Broken::Reset(_)) if message.sink.version() == Version::H2 => {
+            message.sink.abort(&why);
+            Err(Failed::BrokenOff(server_broke(&why)))
         }
-        Err(Broke::Off(refusal)) => Err(Failed::BrokenOff(refusal)),
-        Err(Broke::Gone(why)) => Err(Failed::ClientGone(why)),
+        Broke::Server(why) => {
+            Err(Failed::Unanswered(Box::new(Unanswered { refusal: server_broke(&why), how: How::of(&why), message, whole })))
+        }
+        Broke::Unanswered(refusal, how) => Err(Failed::Unanswered(Box::new(Unanswered { refusal, how, message, whole }))),
+        Broke::Gone(why) => Err(Failed::ClientGone(why)),
     }
 }
 
-/// How it did not end, while the request's body is still borrowed.
+/// A final answer, for the client.
+enum Answer {
+    PassOn { head: Response<()>, body: Source, grpc: Option<u32> },
+    Upgraded { head: Response<()>, server: Io },
+}
+
+/// Why there is none.
 enum Broke {
-    Unanswered { refusal: Refusal, how: How, sink: Sink, request: Option<Request<()>> },
-    Replaced { sink: Sink, request: Option<Request<()>> },
-    Off(Refusal),
+    Unanswered(Refusal, How),
+    Server(Broken),
+    /// There is one, and the observer wants another in its place.
+    Replaced,
     Gone(Broken),
 }
 
@@ -131,8 +135,8 @@ struct Exchange<'a, O> {
     observer: &'a RefCell<&'a mut O>,
     tape: &'a RefCell<Tape>,
     patience: &'a Patience,
-    /// The head of the request was copied before it went away.
-    copied: bool,
+    /// The head of the request is there to be sent again.
+    again: bool,
     over: Over,
 }
 
@@ -145,117 +149,124 @@ enum Over {
     BothWays,
 }
 
+/// The request's body on its way; none when that is over.
+type Upload<'a, F> = Option<Pin<&'a mut F>>;
+
 impl<O: Observe> Exchange<'_, O> {
-    /// Passes the answer on, up to its final head; the request's body flows meanwhile.
-    async fn answer(
-        &self,
-        mut pending: Pending,
-        mut upload: Pin<&mut impl Future<Output = Result<(), Broken>>>,
-        mut sink: Sink,
-    ) -> Result<Done, Broke> {
-        let mut uploading = true;
+    /// Waits for the final head and has it judged; the request's body flows meanwhile.
+    async fn answer<F>(&self, pending: &mut Pending, upload: &mut Upload<'_, F>, sink: &mut Sink) -> Result<Answer, Broke>
+    where
+        F: Future<Output = Result<(), Broken>>,
+    {
         loop {
             tokio::select! {
                 biased;
-                sent = &mut upload, if uploading => match sent {
-                    Ok(()) => uploading = false,
-                    Err(why) => return Err(spoilt(why, pending, sink)),
+                sent = advance(upload), if upload.is_some() => match sent {
+                    Ok(()) => *upload = None,
+                    Err(why) => return Err(spoilt(why, pending)),
                 },
                 reply = pending.next() => match reply {
-                    Ok(Reply::Informational(mut head)) => {
-                        // From here on the client has heard of this attempt.
-                        self.tape.borrow_mut().lose();
-                        if head.status() == StatusCode::CONTINUE {
-                            self.patience.goes_on();
-                        }
-                        self.observer.borrow_mut().informational(&mut head);
-                        if let Err(why) = sink.informational(head).await {
-                            pending.abort(&why);
-                            return Err(Broke::Gone(why));
-                        }
-                    }
+                    Ok(Reply::Informational(head)) => Box::pin(self.inform(head, pending, sink)).await?,
                     Ok(Reply::Final(head, body)) => {
-                        let upload = uploading.then_some(upload);
-                        return self.judged(head, body, pending.request(), upload, sink).await;
+                        self.patience.heard();
+                        let grpc = grpc_status(head.headers());
+                        if grpc.is_none() && !body.is_end() && self.observer.borrow().wants_status() && is_grpc(head.headers()) {
+                            return Box::pin(self.judged_by_status(head, body, upload, sink)).await;
+                        }
+                        return self.judged(head, body, grpc);
+                    }
+                    Ok(Reply::Upgraded(..)) if sink.version() == Version::H2 => {
+                        let why = Broken::Malformed { status: 502, why: "the server upgraded a connection to a client of HTTP/2" };
+                        self.tape.borrow_mut().lose();
+                        return Err(Broke::Server(why));
                     }
                     Ok(Reply::Upgraded(mut head, server)) => {
                         self.observer.borrow_mut().response(&mut head, None);
-                        return upgrade(head, server, sink).await;
+                        return Ok(Answer::Upgraded { head, server });
                     }
-                    Err(why) => return Err(no_answer(&why, pending.request(), sink)),
+                    Err(why) => return Err(Broke::Server(why)),
                 },
                 why = sink.closed() => {
                     pending.abort(&why);
                     return Err(Broke::Gone(why));
                 }
                 limit = self.patience.over(), if self.patience.is_limited() => {
-                    let ((refusal, how), request) = (overdue(limit), pending.request());
                     pending.abort(&Broken::Reset(Reason::CANCEL));
-                    return Err(Broke::Unanswered { refusal, how, sink, request });
+                    return Err(late(limit));
                 }
             }
         }
     }
 
-    /// The final head has come: it goes on to the client, unless the observer wants another answer in its place.
-    async fn judged(
-        &self,
-        mut head: Response<()>,
-        mut body: Source,
-        request: Option<Request<()>>,
-        mut upload: Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
-        mut sink: Sink,
-    ) -> Result<Done, Broke> {
-        self.patience.heard();
-        let mut grpc = grpc_status(head.headers());
-        if grpc.is_none() && !body.is_end() && is_grpc(head.headers()) && self.observer.borrow().wants_status() {
-            let first = tokio::select! {
-                biased;
-                first = self.first(&mut body, &mut upload) => first,
-                why = sink.closed() => Err(Side::Client(why)),
-            };
-            match first {
-                Ok(None) => body = Source::Empty,
-                Ok(Some(frame)) => {
-                    if let Frame::Trailers(trailers) = &frame {
-                        grpc = grpc_status(trailers);
-                        body = Source::Empty;
-                    }
-                    body = Replay::before([frame], body);
-                }
-                Err(Side::Client(why)) => {
-                    body.abort(&why);
-                    return Err(Broke::Gone(why));
-                }
-                Err(Side::Server(refusal)) => return Err(Broke::Unanswered { refusal, how: How::Plainly, sink, request }),
-                Err(Side::Late(limit)) => {
-                    let (refusal, how) = overdue(limit);
-                    return Err(Broke::Unanswered { refusal, how, sink, request });
-                }
-            }
+    /// Passes a 1xx response on.
+    async fn inform(&self, mut head: Response<()>, pending: &mut Pending, sink: &mut Sink) -> Result<(), Broke> {
+        // From here on the client has heard of this attempt.
+        self.tape.borrow_mut().lose();
+        if head.status() == StatusCode::CONTINUE {
+            self.patience.goes_on();
         }
-        let whole = self.tape.borrow().is_whole() && (self.copied || request.is_some());
+        self.observer.borrow_mut().informational(&mut head);
+        sink.informational(head).await.map_err(|why| {
+            pending.abort(&why);
+            Broke::Gone(why)
+        })
+    }
+
+    /// The final head has come: it goes on to the client, unless the observer wants another answer in its place.
+    fn judged(&self, mut head: Response<()>, mut body: Source, grpc: Option<u32>) -> Result<Answer, Broke> {
+        let whole = self.again && self.tape.borrow().is_whole();
         if self.observer.borrow_mut().judge(&head, grpc, whole) == Verdict::Replace {
             body.abort(&Broken::Reset(Reason::CANCEL));
-            return Err(Broke::Replaced { sink, request });
+            return Err(Broke::Replaced);
         }
         // Nothing is sent again from here on.
         self.tape.borrow_mut().lose();
         self.patience.answered();
         self.observer.borrow_mut().response(&mut head, grpc);
-        self.finish(head, body, upload, sink).await
+        Ok(Answer::PassOn { head, body, grpc })
+    }
+
+    /// The same for an answer of gRPC that may end with the first piece of its body, and with a status that is worth another try.
+    async fn judged_by_status<F>(
+        &self,
+        head: Response<()>,
+        mut body: Source,
+        upload: &mut Upload<'_, F>,
+        sink: &mut Sink,
+    ) -> Result<Answer, Broke>
+    where
+        F: Future<Output = Result<(), Broken>>,
+    {
+        let first = tokio::select! {
+            biased;
+            first = self.first(&mut body, upload) => first,
+            why = sink.closed() => Err(Side::Client(why)),
+        };
+        match first {
+            Ok(None) => self.judged(head, Source::Empty, None),
+            Ok(Some(Frame::Trailers(trailers))) => {
+                let grpc = grpc_status(&trailers);
+                self.judged(head, Replay::before([Frame::Trailers(trailers)], Source::Empty), grpc)
+            }
+            Ok(Some(data)) => self.judged(head, Replay::before([data], body), None),
+            Err(Side::Client(why)) => {
+                body.abort(&why);
+                Err(Broke::Gone(why))
+            }
+            Err(Side::Server(refusal)) => Err(Broke::Unanswered(refusal, How::Plainly)),
+            Err(Side::Late(limit)) => Err(late(limit)),
+        }
     }
 
     /// The first piece of an answer's body; the request's body flows meanwhile.
-    async fn first(
-        &self,
-        body: &mut Source,
-        upload: &mut Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
-    ) -> Result<Option<Frame>, Side> {
+    async fn first<F>(&self, body: &mut Source, upload: &mut Upload<'_, F>) -> Result<Option<Frame>, Side>
+    where
+        F: Future<Output = Result<(), Broken>>,
+    {
         loop {
             tokio::select! {
                 biased;
-                sent = async { upload.as_mut().expect("asked for below").await }, if upload.is_some() => match sent {
+                sent = advance(upload), if upload.is_some() => match sent {
                     Ok(()) => *upload = None,
                     Err(why) => return Err(Side::Client(why)),
                 },
@@ -266,22 +277,25 @@ impl<O: Observe> Exchange<'_, O> {
     }
 
     /// Passes the final answer on; what is left of the request's body flows meanwhile and is given up when the exchange is over.
-    async fn finish(
+    async fn pass_on<F>(
         &self,
         head: Response<()>,
         mut body: Source,
-        mut upload: Option<Pin<&mut impl Future<Output = Result<(), Broken>>>>,
+        early: Option<u32>,
+        mut upload: Upload<'_, F>,
         sink: Sink,
-    ) -> Result<Done, Broke> {
+    ) -> Result<Ended, Failed>
+    where
+        F: Future<Output = Result<(), Broken>>,
+    {
         let status = head.status();
         let over = if status.is_success() { self.over } else { Over::WithAnswer };
         let grpc = sink.version() == Version::H2 && is_grpc(head.headers());
-        let early = grpc_status(head.headers());
         let outgoing = match sink.queue(head, body.is_end()) {
             Ok(outgoing) => outgoing,
             Err(why) => {
                 body.abort(&why);
-                return Err(Broke::Gone(why));
+                return Err(Failed::ClientGone(why));
             }
         };
         let ended = {
@@ -290,7 +304,7 @@ impl<O: Observe> Exchange<'_, O> {
             loop {
                 tokio::select! {
                     biased;
-                    sent = async { upload.as_mut().expect("asked for below").await }, if upload.is_some() => match sent {
+                    sent = advance(&mut upload), if upload.is_some() => match sent {
                         Ok(()) => upload = None,
                         Err(why) => break Err(Side::Client(why)),
                     },
@@ -306,47 +320,45 @@ impl<O: Observe> Exchange<'_, O> {
             }
         };
         match ended {
-            Ok(late) => Ok(Done { status, grpc_status: late.or(early), carried: None }),
-            Err(Side::Server(refusal)) => Err(Broke::Off(refusal)),
+            Ok(late) => Ok(Ended::Done(Done { status, grpc_status: late.or(early), carried: None })),
+            Err(Side::Server(refusal)) => Err(Failed::BrokenOff(refusal)),
             Err(Side::Late(limit)) => {
                 body.abort(&Broken::Reset(Reason::CANCEL));
-                Err(Broke::Off(overdue(limit).0))
+                Err(Failed::BrokenOff(overdue(limit).0))
             }
             Err(Side::Client(why)) => {
                 body.abort(&why);
-                Err(Broke::Gone(why))
+                Err(Failed::ClientGone(why))
             }
         }
     }
 }
 
-async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Done, Broke> {
+async fn upgrade(head: Response<()>, server: Io, sink: Sink) -> Result<Ended, Failed> {
     let status = head.status();
-    if sink.version() == Version::H2 {
-        let why = Broken::Malformed { status: 502, why: "the server upgraded a connection to a client of HTTP/2" };
-        return Err(Broke::Unanswered { refusal: server_broke(&why), how: How::Plainly, sink, request: None });
-    }
-    let client = sink.upgrade(head).await.map_err(Broke::Gone)?;
+    let client = sink.upgrade(head).await.map_err(Failed::ClientGone)?;
     let carried = relay::run(client, server).await;
-    Ok(Done { status, grpc_status: None, carried: Some(carried) })
+    Ok(Ended::Done(Done { status, grpc_status: None, carried: Some(carried) }))
+}
+
+/// Goes on with the request's body. Only while there is one.
+async fn advance<F>(upload: &mut Upload<'_, F>) -> Result<(), Broken>
+where
+    F: Future<Output = Result<(), Broken>>,
+{
+    upload.as_mut().expect("asked before").await
 }
 
 /// The client spoilt its own request, or went away.
-fn spoilt(why: Broken, pending: Pending, sink: Sink) -> Broke {
+fn spoilt(why: Broken, pending: &mut Pending) -> Broke {
     if let Broken::Malformed { .. } | Broken::TooSlow = why {
         pending.abort(&Broken::Reset(Reason::CANCEL));
-        return Broke::Unanswered { refusal: bad_request(&why), how: How::Plainly, sink, request: None };
+        return Broke::Unanswered(bad_request(&why), How::Plainly);
     }
     Broke::Gone(why)
 }
 
-fn no_answer(why: &Broken, request: Option<Request<()>>, sink: Sink) -> Broke {
-    match (why, sink.version()) {
-        // The server's own word, in the client's own protocol.
-        (Broken::Reset(_), Version::H2) => {
-            sink.abort(why);
-            Broke::Off(server_broke(why))
-        }
-        _ => Broke::Unanswered { refusal: server_broke(why), how: How::of(why), sink, request },
-    }
+fn late(limit: Limit) -> Broke {
+    let (refusal, how) = overdue(limit);
+    Broke::Unanswered(refusal, how)
 }

@@ -38,6 +38,14 @@ pub(crate) enum Version {
     H2,
 }
 
+/// A request on its way, with the two ends of its bodies. On the heap from where it was read to where it ends: every stage that it passes
+/// would copy it twice.
+pub(crate) struct Message {
+    pub(crate) request: Request<()>,
+    pub(crate) source: Source,
+    pub(crate) sink: Sink,
+}
+
 /// One piece of a body.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
@@ -249,19 +257,28 @@ impl Upstream {
         }
     }
 
-    /// Sends the head; `end` when no body follows. Headers that belong to one connection only are taken off.
-    pub(crate) async fn send(self, request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
+    /// Sends the head; `end` when no body follows. Headers that belong to one connection only are taken off. If it fails, nothing was sent
+    /// and the head is there as it was.
+    pub(crate) async fn send(self, request: &mut Request<()>, head: Head, end: bool) -> Result<(Outgoing, Pending), Broken> {
         match self {
             Upstream::H1(connection) => {
                 let (outgoing, pending) = connection.send(request, end).await?;
                 Ok((Outgoing::H1(outgoing), Pending::H1(pending)))
             }
             Upstream::H2(connection) => {
-                let (outgoing, pending) = connection.send(request, end).await?;
+                let (outgoing, pending) = connection.send(request, head, end).await?;
                 Ok((Outgoing::H2(outgoing), Pending::H2(pending)))
             }
         }
     }
+}
+
+/// What HTTP/2 does with the head of a request that it sends. HTTP/1 writes it, and leaves it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// It is there to be sent again.
+    Copied,
+    Taken,
 }
 
 /// An answer that is awaited. Dropped, the request is cancelled.
@@ -279,18 +296,11 @@ impl Pending {
         }
     }
 
-    /// The head of the request, as far as it is still there: HTTP/2 gives it away when it is sent.
-    pub(crate) fn request(&mut self) -> Option<Request<()>> {
-        match self {
-            Pending::H1(pending) => pending.request(),
-            Pending::H2(_) => None,
-        }
-    }
-
     /// Cancels the request with the code of `why`.
-    pub(crate) fn abort(self, why: &Broken) {
+    pub(crate) fn abort(&mut self, why: &Broken) {
         match self {
-            Pending::H1(pending) => drop(pending),
+            // Nobody sends another request behind one whose answer was not read.
+            Pending::H1(_) => {}
             Pending::H2(pending) => pending.abort(why.code()),
         }
     }
@@ -303,13 +313,6 @@ pub(crate) enum Reply {
     Final(Response<()>, Source),
     /// 101, or 2xx to CONNECT, on HTTP/1: raw bytes follow.
     Upgraded(Response<()>, Io),
-}
-
-/// A request of which not a byte was sent: it may be sent elsewhere.
-#[derive(Debug)]
-pub(crate) struct NotSent {
-    pub(crate) request: Request<()>,
-    pub(crate) why: Broken,
 }
 
 /// Why a message is not complete and never will be. Each names the peer of the value that returned it.

@@ -10,7 +10,7 @@ use weft_core::http1::Limits;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 
 use super::h2::Tuning;
-use super::{Broken, Sink, Source, Version, h1, h2};
+use super::{Broken, Message, Sink, Source, Version, h1, h2};
 use crate::io::Io;
 
 /// Calls `handle` for every request until the client closes, the connection fails, or `stopping` turns true and what is under way ended.
@@ -19,7 +19,7 @@ pub(crate) async fn run<F>(
     version: Version,
     tuning: Tuning,
     stopping: watch::Receiver<bool>,
-    handle: impl Fn(http::Request<()>, Source, Sink) -> F,
+    handle: impl Fn(Box<Message>) -> F,
 ) -> Result<(), Refusal>
 where
     F: Future<Output = ()> + 'static,
@@ -30,7 +30,7 @@ where
     }
 }
 
-async fn http1<F>(io: Io, stopping: watch::Receiver<bool>, handle: impl Fn(http::Request<()>, Source, Sink) -> F) -> Result<(), Refusal>
+async fn http1<F>(io: Io, stopping: watch::Receiver<bool>, handle: impl Fn(Box<Message>) -> F) -> Result<(), Refusal>
 where
     F: Future<Output = ()>,
 {
@@ -58,8 +58,8 @@ where
             }
         };
         served = true;
-        let (request, source, sink) = match next {
-            Ok(Some(next)) => next,
+        let message = match next {
+            Ok(Some((request, source, sink))) => Box::new(Message { request, source: Source::H1(source), sink: Sink::H1(sink) }),
             Ok(None) => return Ok(()),
             // The client has its answer already.
             Err(h1::server::Ended::Rejected(rejected)) => {
@@ -69,7 +69,7 @@ where
             Err(h1::server::Ended::Broken(why)) => return Err(broken(&why)),
         };
         // On the heap while it lasts: a connection is idle for most of its life, and should not hold the room of an exchange.
-        let mut handling = in_place(|| handle(request, Source::H1(source), Sink::H1(sink)));
+        let mut handling = in_place(|| handle(message));
         tokio::select! {
             biased;
             () = &mut handling => {}

@@ -21,7 +21,7 @@ use weft_core::headers::Party;
 use super::exchange::{self, Done, Failed, Observe};
 use super::h2::client::{self, Connection};
 use super::refuse::Asked;
-use super::{Broken, Frame, Outgoing, Pending, Reply, Sink, Source, Upstream, h2, refuse};
+use super::{Broken, Frame, Head, Message, Outgoing, Pending, Reply, Sink, Source, Upstream, h2, refuse};
 use crate::io::Io;
 
 struct Blind;
@@ -53,6 +53,7 @@ where
     let (near, far) = sockets().await;
     let (stop, stopping) = watch::channel(false);
     spawn_local(async move {
+        let handler = |message: Box<Message>| handler(message.request, message.source, message.sink);
         let _ = h2::server::serve(Io::new(far), h2::Tuning::default(), stopping, handler).await;
     });
     (client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection"), stop)
@@ -73,14 +74,13 @@ async fn proxy(upstream: Connection, ended: tokio::sync::mpsc::UnboundedSender<R
 }
 
 async fn pass(request: Request<()>, source: Source, sink: Sink, upstream: Upstream, asked: Asked) -> Result<Done, String> {
-    match exchange::run(request, source, sink, upstream, &mut Blind).await {
+    match exchange::run(Box::new(Message { request, source, sink }), upstream, &mut Blind).await {
         Ok(exchange::Ended::Done(done)) => Ok(done),
         Ok(exchange::Ended::Replaced(_)) => Err("replaced".into()),
         Err(Failed::Unanswered(unanswered)) => {
             let refusal = unanswered.refusal;
-            let _ = unanswered.sink.respond(refuse::response(&refusal, asked, Party::Application), true).await;
-            let whole = unanswered.request.is_some() && !unanswered.consumed;
-            Err(format!("refused {:?} {refusal}{}", refusal.retry, if whole { ", request whole" } else { "" }))
+            let _ = unanswered.message.sink.respond(refuse::response(&refusal, asked, Party::Application), true).await;
+            Err(format!("refused {:?} {refusal}{}", refusal.retry, if unanswered.whole { ", request whole" } else { "" }))
         }
         Err(Failed::BrokenOff(refusal)) => Err(format!("broken off {refusal}")),
         Err(Failed::ClientGone(why)) => Err(format!("client gone {why}")),
@@ -107,8 +107,8 @@ where
 }
 
 async fn ask(connection: &Connection, request: http::request::Builder, end: bool) -> (Outgoing, Pending) {
-    let request = request.body(()).expect("request");
-    Upstream::H2(connection.clone()).send(request, end).await.map_err(|unsent| unsent.why).expect("sent")
+    let mut request = request.body(()).expect("request");
+    Upstream::H2(connection.clone()).send(&mut request, Head::Taken, end).await.expect("sent")
 }
 
 fn post() -> http::request::Builder {

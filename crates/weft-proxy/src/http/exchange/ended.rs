@@ -2,12 +2,12 @@
 //!
 //! Whether there is another attempt is not decided here.
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::retry::TurnedAway;
 use weft_core::timeout::Limit;
 
-use crate::http::{Broken, Sink, Source};
+use crate::http::{Broken, Message};
 use crate::relay;
 
 /// An exchange whose answer reached its end.
@@ -24,7 +24,7 @@ pub(crate) struct Done {
 pub(crate) enum Ended {
     Done(Done),
     /// By the observer's verdict its answer was thrown away: the request as it was, for another attempt.
-    Replaced(Box<Again>),
+    Replaced(Box<Message>),
 }
 
 /// An exchange that failed.
@@ -40,12 +40,9 @@ pub(crate) enum Failed {
 pub(crate) struct Unanswered {
     pub(crate) refusal: Refusal,
     pub(crate) how: How,
-    pub(crate) sink: Sink,
-    pub(crate) source: Source,
-    /// There if it can be sent again: upstream did not take it, or it was kept.
-    pub(crate) request: Option<Request<()>>,
-    /// Whether `source` has lost pieces of the body to the attempt, or the client has heard of it.
-    pub(crate) consumed: bool,
+    pub(crate) message: Box<Message>,
+    /// Whether it can be sent again as it was: upstream did not take it, or it was kept, and the client has not heard of the attempt.
+    pub(crate) whole: bool,
 }
 
 /// What is special about an exchange without an answer.
@@ -74,12 +71,6 @@ impl How {
     }
 }
 
-pub(crate) struct Again {
-    pub(crate) request: Request<()>,
-    pub(crate) source: Source,
-    pub(crate) sink: Sink,
-}
-
 pub(super) fn overdue(limit: Limit) -> (Refusal, How) {
     let how = match limit {
         Limit::Attempt | Limit::Response => How::Overdue,
@@ -93,12 +84,13 @@ pub(super) fn server_broke(why: &Broken) -> Refusal {
     Refusal::new(Stage::Exchange, Blame::Server, retry, Cause::ServerBroke, format!("server: {why}"))
 }
 
-pub(super) fn not_sent(why: &Broken) -> Refusal {
-    match why {
+pub(super) fn not_sent(why: &Broken) -> (Refusal, How) {
+    let refusal = match why {
         Broken::Malformed { .. } => bad_request(why),
         Broken::Full => Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::LoadShed, why.to_string()),
         why => Refusal::new(Stage::Connect, Blame::Server, Retry::Safe, Cause::ConnectFailed, format!("request not sent: {why}")),
-    }
+    };
+    (refusal, if matches!(why, Broken::Closed) { How::Stale { sent: false } } else { How::of(why) })
 }
 
 pub(super) fn bad_request(why: &Broken) -> Refusal {

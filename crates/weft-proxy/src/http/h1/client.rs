@@ -11,7 +11,7 @@ use weft_core::http1::{BodyFraming, Limits, Rejected, encode_request, keep_alive
 use super::connection::{self, Leaving, Shared, flush};
 use super::server::content_length;
 use super::{Outgoing, Source};
-use crate::http::{self as any, Broken, NotSent, Reply};
+use crate::http::{self as any, Broken, Reply};
 use crate::io::Io;
 
 /// A handle on one connection to a server.
@@ -25,8 +25,6 @@ pub(crate) struct Pending {
     conn: Shared,
     method: Method,
     upgrade: bool,
-    /// The head as it was sent: it may have to be sent again.
-    request: Option<Box<Request<()>>>,
     /// The connection has carried a request before, and not a byte of an answer to this one has come: its server may have closed it,
     /// idle, as this was sent.
     kept: bool,
@@ -51,28 +49,25 @@ impl Connection {
     }
 
     /// Sends a request; `end`: it has no body. With a body, the head leaves with the first data, or when the reply is awaited.
-    pub(crate) async fn send(self, mut head: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
-        let framing = match request_body(&mut head, end) {
-            Ok(framing) => framing,
-            Err(why) => return Err(NotSent { request: head, why: Broken::Malformed { status: 400, why } }),
-        };
+    pub(crate) async fn send(self, head: &mut Request<()>, end: bool) -> Result<(Outgoing, Pending), Broken> {
+        let framing = request_body(head, end).map_err(|why| Broken::Malformed { status: 400, why })?;
         if !self.is_reusable() {
-            return Err(NotSent { request: head, why: Broken::Closed });
+            return Err(Broken::Closed);
         }
         let method = head.method().clone();
         let upgrade = head.headers().contains_key(UPGRADE);
-        let head = on_the_wire(head, upgrade);
+        put_on_the_wire(head, upgrade);
         let kept = {
             let mut conn = self.conn.borrow_mut();
             conn.turn += 1;
             conn.wrote = false;
             conn.begin_body(BodyFraming::UntilClose);
-            encode_request(&head, framing, conn.head_space());
+            encode_request(head, framing, conn.head_space());
             conn.turn > 1
         };
         let outgoing = Outgoing::new(self.conn.clone(), framing, end);
         let upgrade = upgrade || method == Method::CONNECT;
-        let pending = Pending { conn: self.conn.clone(), upgrade, method, request: Some(Box::new(head)), kept };
+        let pending = Pending { conn: self.conn.clone(), upgrade, method, kept };
         if end {
             // A failure here is told by `Pending::next`, which alone knows whether the server answered all the same.
             let _ = flush(&self.conn).await;
@@ -85,11 +80,6 @@ impl Pending {
     /// The next response: any number of 1xx, then the final one, after which this is not called again.
     pub(crate) async fn next(&mut self) -> Result<Reply, Broken> {
         poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// The head of the request, once.
-    pub(crate) fn request(&mut self) -> Option<Request<()>> {
-        self.request.take().map(|request| *request)
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Broken>> {
@@ -178,7 +168,7 @@ fn request_body(head: &mut Request<()>, end: bool) -> Result<BodyFraming, &'stat
 }
 
 /// Puts on what concerns this connection only. A request that came by HTTP/2 gets `host` and the origin form.
-fn on_the_wire(mut head: Request<()>, upgrade: bool) -> Request<()> {
+fn put_on_the_wire(head: &mut Request<()>, upgrade: bool) {
     strip_hop_by_hop(head.headers_mut(), upgrade);
     for (present, option) in [(upgrade, "upgrade"), (head.headers().contains_key(TE), "te")] {
         if present {
@@ -196,5 +186,4 @@ fn on_the_wire(mut head: Request<()>, upgrade: bool) -> Request<()> {
             *head.uri_mut() = Uri::from(path);
         }
     }
-    head
 }

@@ -20,7 +20,7 @@ use weft_core::http1::strip_hop_by_hop;
 
 use super::watch::{Seen, Watched};
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Source, Tuning, broken, silent};
-use crate::http::{Broken, NotSent, Reply};
+use crate::http::{Broken, Head, Reply};
 use crate::io::Io;
 
 /// A handle on a connection; clones share it. The connection closes when the last handle and the last stream are gone.
@@ -117,23 +117,23 @@ impl Connection {
     }
 
     /// Sends a head whose URI has scheme and authority (for CONNECT: an authority).
-    pub(crate) async fn send(mut self, mut request: Request<()>, end: bool) -> Result<(Outgoing, Pending), NotSent> {
-        if request.extensions().get::<Protocol>().is_some() && !self.takes_protocols().await {
-            let why = "the server does not take extended CONNECT";
-            return Err(NotSent { request, why: Broken::Malformed { status: 501, why } });
+    pub(crate) async fn send(mut self, request: &mut Request<()>, head: Head, end: bool) -> Result<(Outgoing, Pending), Broken> {
+        if request.extensions().get::<Protocol>().is_some() && !Box::pin(self.takes_protocols()).await {
+            return Err(Broken::Malformed { status: 501, why: "the server does not take extended CONNECT" });
         }
-        if let Err(why) = self.ready().await {
-            // It ended between the look at it and this one: there are others.
-            let why = if matches!(why, Broken::Closed | Broken::Io(_)) { Broken::Leaving } else { why };
-            return Err(NotSent { request, why });
-        }
+        // An end between the look at it and this one: there are others.
+        self.ready().await.map_err(|why| if matches!(why, Broken::Closed | Broken::Io(_)) { Broken::Leaving } else { why })?;
         // The crate queues what the server's limit does not let begin, without a bound of its own.
         if self.streams() >= self.send.current_max_send_streams().saturating_add(WAITING) {
-            return Err(NotSent { request, why: Broken::Full });
+            return Err(Broken::Full);
         }
-        if let Some(why) = unsendable(&request) {
-            return Err(NotSent { request, why: Broken::Malformed { status: 502, why } });
+        if let Some(why) = unsendable(request) {
+            return Err(Broken::Malformed { status: 502, why });
         }
+        let mut request = match head {
+            Head::Copied => request.clone(),
+            Head::Taken => std::mem::take(request),
+        };
         // The crate refuses what belongs to HTTP/1 connections.
         strip_hop_by_hop(request.headers_mut(), false);
         match self.send.send_request(request, end) {
@@ -145,7 +145,7 @@ impl Connection {
             // Everything that makes the crate refuse a head was asked above, without a pause in which the answer could change.
             Err(error) => {
                 tracing::warn!(%error, "HTTP/2 refused a request that was found fit to send");
-                Err(NotSent { request: Request::default(), why: Broken::Malformed { status: 500, why: "request not fit for HTTP/2" } })
+                Err(Broken::Malformed { status: 500, why: "request not fit for HTTP/2" })
             }
         }
     }
@@ -248,7 +248,7 @@ impl Pending {
         })
     }
 
-    pub(crate) fn abort(self, code: Reason) {
+    pub(crate) fn abort(&self, code: Reason) {
         self.stream.abort(code);
     }
 }

@@ -21,7 +21,7 @@ use weft_core::http1::strip_hop_by_hop;
 use super::watch::{Seen, Watched};
 use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Tuning, broken, of_code, silent};
 use crate::http::serve::in_place;
-use crate::http::{Broken, Source, orig_proto};
+use crate::http::{Broken, Message, Source, orig_proto};
 use crate::io::Io;
 
 /// Serves one connection until the client closes it, it fails, or `stopping` turns true (or loses its sender) and the last request then
@@ -31,7 +31,7 @@ use crate::io::Io;
 /// the client has gone, this function returns when the handlers have.
 pub(crate) async fn serve<H, F>(io: Io, tuning: Tuning, mut stopping: watch::Receiver<bool>, handler: H) -> Result<(), Broken>
 where
-    H: Fn(Request<()>, Source, crate::http::Sink) -> F,
+    H: Fn(Box<Message>) -> F,
     F: Future<Output = ()> + 'static,
 {
     let (io, seen) = Watched::server(io);
@@ -68,9 +68,9 @@ where
                 None => break Ok(()),
                 Some(Err(error)) => break Err(broken(error)),
                 Some(Ok((request, respond))) => {
-                    if let Some((request, source, sink)) = open(request, respond) {
+                    if let Some(message) = open(request, respond) {
                         // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
-                        exchanges.spawn_local(in_place(|| handler(request, source, sink)));
+                        exchanges.spawn_local(in_place(|| handler(message)));
                     }
                 }
             },
@@ -127,7 +127,7 @@ impl Sink {
 }
 
 /// Splits a request into its parts, or answers 400 if it does not say unambiguously which host it is for.
-fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Option<(Request<()>, Source, crate::http::Sink)> {
+fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Option<Box<Message>> {
     let (head, recv) = request.into_parts();
     let mut request = Request::from_parts(head, ());
     if !settle_authority(&mut request) {
@@ -139,7 +139,7 @@ fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Optio
         return None;
     }
     let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, None)) };
-    Some((request, source, crate::http::Sink::H2(Sink { respond })))
+    Some(Box::new(Message { request, source, sink: crate::http::Sink::H2(Sink { respond }) }))
 }
 
 /// Makes `:authority` and Host one thing, held by the URI alone.

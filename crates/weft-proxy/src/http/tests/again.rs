@@ -55,7 +55,7 @@ async fn choosing(
         async move {
             let upstream = upstreams.borrow_mut().next().expect("an upstream for each request");
             let mut observer = choosy();
-            let ended = exchange::run(request, source, sink, upstream, &mut observer).await;
+            let ended = exchange::run(Box::new(Message { request, source, sink }), upstream, &mut observer).await;
             let _ = told.send((observer, ended));
         }
     })
@@ -99,8 +99,8 @@ fn a_kept_connection_that_ends_leaves_the_request_whole() {
             let (_, ended) = endings.recv().await.expect("ended");
             let Err(Failed::Unanswered(unanswered)) = ended else { panic!("answered") };
             assert_eq!((unanswered.how, unanswered.refusal.retry), (How::Stale { sent: true }, Retry::Unsafe));
-            assert_eq!(unanswered.request.as_ref().map(|request| request.uri().path().to_owned()).as_deref(), Some("/two"));
-            assert_eq!(unanswered.consumed, body);
+            assert_eq!(unanswered.message.request.uri().path(), "/two");
+            assert_eq!(unanswered.whole, !body);
             drop(pending);
         });
     }
@@ -203,8 +203,7 @@ fn time_limits_are_kept() {
             match ended {
                 Err(Failed::Unanswered(unanswered)) => {
                     assert!(!inside);
-                    assert_eq!((unanswered.refusal.cause, unanswered.consumed), (Cause::Timeout, false));
-                    assert!(unanswered.request.is_some());
+                    assert_eq!((unanswered.refusal.cause, unanswered.whole), (Cause::Timeout, true));
                 }
                 Err(Failed::BrokenOff(refusal)) => assert_eq!((inside, refusal.cause), (true, Cause::Timeout)),
                 _ => panic!("no time limit was kept"),
@@ -229,7 +228,8 @@ where
         orig_proto::carry(&mut request).expect("carried");
         let limits = Limits { body: Some(Duration::from_millis(200)), ..Limits::default() };
         let mut observer = Choosy { limits, ..Choosy::default() };
-        let ended = exchange::run(request, Source::H1(source), Sink::H1(sink), Upstream::H2(upstream), &mut observer).await;
+        let message = Box::new(Message { request, source: Source::H1(source), sink: Sink::H1(sink) });
+        let ended = exchange::run(message, Upstream::H2(upstream), &mut observer).await;
         let _ = told.send(ended);
         let _ = server.next().await;
     });

@@ -41,7 +41,9 @@ async fn carried() -> (TcpStream, TcpStream) {
         async move {
             orig_proto::restore(&mut request).expect("restored").expect("carried");
             let mut observer = Translate { uncarry: None, carry: true };
-            if let Err(Failed::Unanswered(unanswered)) = exchange::run(request, source, sink, upstream, &mut observer).await {
+            if let Err(Failed::Unanswered(unanswered)) =
+                exchange::run(Box::new(Message { request, source, sink }), upstream, &mut observer).await
+            {
                 panic!("{}", unanswered.refusal);
             }
         }
@@ -54,7 +56,8 @@ async fn carried() -> (TcpStream, TcpStream) {
             assert!(orig_proto::can_carry(&request), "{request:?}");
             let mut observer = Translate { uncarry: Some(orig_proto::carry(&mut request).expect("fit")), carry: false };
             let upstream = Upstream::H2(between.clone());
-            let _ = exchange::run(request, Source::H1(source), Sink::H1(sink), upstream, &mut observer).await;
+            let message = Box::new(Message { request, source: Source::H1(source), sink: Sink::H1(sink) });
+            let _ = exchange::run(message, upstream, &mut observer).await;
         }
     });
     (client, application)

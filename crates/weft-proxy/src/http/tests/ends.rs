@@ -111,9 +111,9 @@ fn a_stopping_server_loses_no_request() {
         while connection.is_open() {
             tokio::task::yield_now().await;
         }
-        let request = Request::get("http://api/second").body(()).expect("request");
-        let Err(unsent) = connection.clone().send(request, true).await else { panic!("sent after GOAWAY") };
-        assert_eq!(unsent.request.uri(), "http://api/second");
+        let mut request = Request::get("http://api/second").body(()).expect("request");
+        assert!(connection.clone().send(&mut request, Head::Taken, true).await.is_err(), "sent after GOAWAY");
+        assert_eq!(request.uri(), "http://api/second");
         outgoing.last(bytes("finished")).await.expect("data");
         assert_eq!(read(&mut body).await.expect("body").0, b"finished");
     });
@@ -295,14 +295,14 @@ fn what_waits_for_the_servers_limit_is_bounded() {
         while connection.has_room() {
             tokio::task::yield_now().await;
         }
-        let unsent = loop {
-            let request = Request::get("http://api/").body(()).expect("request");
-            match connection.clone().send(request, true).await {
+        let why = loop {
+            let mut request = Request::get("http://api/").body(()).expect("request");
+            match connection.clone().send(&mut request, Head::Taken, true).await {
                 Ok((outgoing, pending)) => waiting.push((Outgoing::H2(outgoing), Pending::H2(pending))),
-                Err(unsent) => break unsent,
+                Err(why) => break why,
             }
         };
-        assert!(matches!(unsent.why, Broken::Full));
+        assert!(matches!(why, Broken::Full));
         assert_eq!(waiting.len(), connection.streams());
         assert!((2..1000).contains(&waiting.len()), "{} wait", waiting.len());
     });

@@ -42,6 +42,7 @@ where
     let (stop, stopping) = watch::channel(false);
     spawn_local(async move {
         let _stop = stop;
+        let handler = |message: Box<Message>| handler(message.request, message.source, message.sink);
         let _ = h2::server::serve(Io::new(far), h2::Tuning::default(), stopping, handler).await;
     });
     near.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("preface");
