@@ -26,6 +26,7 @@ mod labels;
 mod names;
 mod record;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
@@ -57,6 +58,8 @@ pub(crate) struct Accounts {
     routes: Cache<Route>,
     access: Option<access::AccessLog>,
     server_names: Names,
+    /// What the application's last request named: the next one mostly names the same.
+    authority: RefCell<Rc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +107,7 @@ impl Accounts {
             routes: Cache::new(),
             access: None,
             server_names: Names::default(),
+            authority: RefCell::new("".into()),
         }
     }
 
@@ -120,7 +124,7 @@ impl Accounts {
 
     /// Opens the record of the application's request to `original`; `authority` is the label.
     pub(crate) fn outbound(self: &Rc<Self>, original: SocketAddr, authority: &str, request: &Request<()>) -> Record {
-        Record::new(self.clone(), Side::Outbound { original, authority: authority.into() }, request)
+        Record::new(self.clone(), Side::Outbound { original, authority: self.authority(authority) }, request)
     }
 
     /// A connection that was accepted from elsewhere, once its client is known.
@@ -176,6 +180,14 @@ impl Accounts {
     pub(crate) fn sweep(&self) {
         self.hops.sweep();
         self.routes.sweep();
+    }
+
+    fn authority(&self, named: &str) -> Rc<str> {
+        let mut last = self.authority.borrow_mut();
+        if **last != *named {
+            *last = named.into();
+        }
+        last.clone()
     }
 
     /// For what is rare: the handle is not kept.

@@ -26,7 +26,7 @@ pub(crate) struct Balancer {
     way: Way,
     settings: PeakEwma,
     /// The published value that `slots` was made from.
-    applied: RefCell<Option<Arc<Endpoints>>>,
+    applied: RefCell<Rc<Option<Arc<Endpoints>>>>,
     slots: RefCell<Vec<Rc<Slot>>>,
     /// Room for the choice, kept so that choosing allocates nothing.
     ready: RefCell<Vec<usize>>,
@@ -147,12 +147,7 @@ impl Balancer {
     fn apply(&self) {
         let published = self.published.load();
         let mut applied = self.applied.borrow_mut();
-        let same = match (&*applied, &published) {
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-            (None, None) => true,
-            _ => false,
-        };
-        if same {
+        if Rc::ptr_eq(&applied, &published) {
             return;
         }
         let mut slots = self.slots.borrow_mut();

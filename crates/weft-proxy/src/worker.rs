@@ -86,7 +86,7 @@ impl Worker {
 
     /// The TLS configurations of the certificate in force; none before the first.
     pub(crate) fn mesh(&self) -> Option<Arc<Mesh>> {
-        self.mesh.load()
+        (*self.mesh.load()).clone()
     }
 
     /// What is allowed on an inbound port.

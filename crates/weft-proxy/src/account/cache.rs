@@ -17,7 +17,7 @@ use weft_core::model::{Endpoint, Meta};
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Inbound { client: Client, loopback: bool, target: SocketAddr, server: Address, route: Option<Address>, authorization: Address },
-    Outbound { endpoint: Address, authority: Arc<str> },
+    Outbound { endpoint: Address, authority: Rc<str> },
     Route { parent: Address, route: Option<Address>, grpc: bool },
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Record {
 
 pub(super) enum Side {
     Inbound(Arrival),
-    Outbound { original: SocketAddr, authority: Arc<str> },
+    Outbound { original: SocketAddr, authority: Rc<str> },
 }
 
 /// How an exchange ended; labels are made from it.
