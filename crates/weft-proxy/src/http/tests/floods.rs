@@ -197,7 +197,13 @@ fn floods_that_read_their_answers_end_the_connection() {
         [update(1), frame(PING, NOTHING, 0, b"flooding")].concat(),
     ] {
         talk(async move {
-            let socket = raw(async |_: Request<()>, _: Source, mut sink: Sink| drop(sink.closed().await), &[]).await;
+            let socket = raw(
+                async |_: Request<()>, _: Source, mut sink: Sink| {
+                    sink.closed().await;
+                },
+                &[],
+            )
+            .await;
             let attack = [frame(HEADERS, END_HEADERS, 1, POST), flood.repeat(30_000)].concat();
             assert_eq!(goaway(socket, attack).await, Some(Reason::ENHANCE_YOUR_CALM), "{:?}", &flood[..9]);
             another_client_is_served().await;
