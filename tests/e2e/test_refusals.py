@@ -29,9 +29,9 @@ apiVersion: v1
 kind: Service
 metadata:
   name: patient
-  annotations: {retry.linkerd.io/http: 5xx, retry.linkerd.io/limit: "2", timeout.linkerd.io/request: 900ms}
+  annotations: {retry.linkerd.io/http: 5xx, retry.linkerd.io/limit: "2", timeout.linkerd.io/request: 3s}
 spec:
-  selector: {app: one}
+  selector: {mesh.weft.dev/workload: one}
   ports: [{port: 8080}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -182,7 +182,8 @@ def test_timeouts_of_routes_and_requests(mesh: Mesh) -> None:
 
 def test_retries_and_timeouts_that_annotations_set(mesh: Mesh) -> None:
     """Requirement: the annotations of a Service hold for requests to it; those of a route replace them for its own."""
-    assert ask(mesh, "patient", "/fail/serviced/2/500").body["tries"] == 3
+    again = ask(mesh, "patient", "/fail/serviced/2/500")
+    assert (again.status, again.body and again.body["tries"]) == (200, 3), again
     assert ask(mesh, "patient", "/hang").status == 504
     assert ask(mesh, "patient", "/fail/routed/2/503").status == 503
     assert ask(mesh, "patient", "/count/routed").body == 2
