@@ -1,7 +1,8 @@
 //! Looks at the frames that pass on one HTTP/2 connection, and touches none.
 //!
 //! The `h2` crate answers pings and settings without a word to anybody, and does not say what has left. So the bytes are looked at on their way
-//! to and from it: a peer that floods is read no further, and who drives the connection ends it.
+//! to and from it: a peer that floods is read no further, and who drives the connection ends it. One that sends many small frames at once is
+//! read in turns.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -40,6 +41,8 @@ pub(super) struct Watched {
     io: Io,
     incoming: Walk,
     outgoing: Walk,
+    /// Frames read since others had their turn.
+    turn: usize,
     seen: Rc<Seen>,
 }
 
@@ -54,12 +57,15 @@ impl Watched {
 
     fn new(io: Io, incoming: Walk, outgoing: Walk) -> (Self, Rc<Seen>) {
         let seen = Rc::new(Seen { credit: Cell::new(Credit::new(clock::now())), flooded: Cell::new(false), last: Cell::new(0) });
-        (Watched { io, incoming, outgoing, seen: seen.clone() }, seen)
+        (Watched { io, incoming, outgoing, turn: 0, seen: seen.clone() }, seen)
     }
 
     fn came(&mut self, bytes: &[u8]) {
         let mut credit = self.seen.credit.get();
-        self.incoming.feed(bytes, |head| credit.received(head));
+        self.incoming.feed(bytes, |head| {
+            credit.received(head);
+            self.turn += 1;
+        });
         if credit.is_low() {
             self.seen.flooded.set(credit.is_spent(clock::now()));
         }
@@ -89,8 +95,16 @@ impl AsyncRead for Watched {
             // Nobody is to be woken: who drives the connection looks at the flag next.
             return Poll::Pending;
         }
+        if self.turn >= TURN {
+            self.turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if read.is_pending() {
+            self.turn = 0;
+        }
         self.came(&buf.filled()[before..]);
         read
     }
@@ -125,3 +139,7 @@ impl AsyncWrite for Watched {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+/// Frames that are read before those who wait for them get to take them. The crate holds a record for each that nobody has taken, and ends the
+/// connection when small ones are more than some ten thousand; a socket can hold more than that.
+const TURN: usize = 1024;
