@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from weft.identity import ca, tokens
+from weft.identity import authority, files, tokens
 from weft.lib.clock import system
 from weft.model.settings import Settings
 from weft.serve import plane
@@ -27,7 +27,7 @@ async def main() -> None:
         objects, issuer, token_key = (Path(scratch) / name for name in ("objects", "issuer", "token.pub"))
         objects.mkdir()
         (objects / "mesh.yaml").write_text(yaml.safe_dump_all(MESH))
-        ca.create(issuer, "cluster.local", system())
+        authority.create(issuer, "cluster.local", system())
         key = tokens.create_key()
         token_key.write_bytes(key.public)
         settings = Settings(
@@ -53,7 +53,7 @@ async def main() -> None:
                 "destination": ports.destination,
                 "policy": ports.policy,
                 "token": tokens.mint(key.private, tokens.Bearer("default", "web", "web-0", "uid-0"), system()),
-                "anchors": (issuer / ca.ANCHORS).read_text(),
+                "anchors": (issuer / files.ANCHORS).read_text(),
             }
             print(json.dumps(ready), flush=True)
             await asyncio.to_thread(sys.stdin.read)
@@ -66,6 +66,7 @@ def _pod(app: str, ip: str) -> dict[str, object]:
         "metadata": {
             "name": f"{app}-0",
             "namespace": "default",
+            "uid": "uid-0",
             "labels": {"app": app, "linkerd.io/control-plane-ns": "weft"},
         },
         "spec": {

@@ -29,18 +29,18 @@ class Control:
         if self._credentials is None:
             self._credentials = Credentials.make(self._state.identity)
 
-    def sidecar(self, replica: Replica) -> Sidecar:
-        """How to run this replica's proxy; its first token is written before this returns."""
+    def sidecar(self, replica: Replica, life: int) -> Sidecar:
+        """How to run this replica's proxy in one of its lives; the first token is written before this returns."""
         assert self._credentials is not None
         credentials = self._credentials
         token = self._state.tokens / f"{replica.namespace}.{replica.name}"
         token.touch(mode=0o600)
-        credentials.write_token(replica, token)
+        credentials.write_token(replica, life, token)
 
         async def renew() -> None:
             while True:
                 await asyncio.sleep(_RENEW_AFTER)
-                credentials.write_token(replica, token)
+                credentials.write_token(replica, life, token)
 
         environment = sidecar.environment(replica, str(token), str(credentials.anchors))
         return Sidecar((*_only(_NET_ADMIN), self._proxy), {"PATH": os.defpath, **environment}, renew)

@@ -6,7 +6,7 @@ Keys are made anew with each mesh and go with its state directory.
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.identity import ca, tokens
+from weft.identity import authority, files, tokens
 from weft.lib import clock
 from weft.local.objects import uid
 from weft.local.plan import TRUST_DOMAIN, Replica
@@ -24,13 +24,13 @@ class Credentials:
     @staticmethod
     def make(directory: Path) -> "Credentials":
         """A new CA and token key in an empty directory."""
-        ca.create(directory, TRUST_DOMAIN, clock.system())
+        authority.create(directory, TRUST_DOMAIN, clock.system())
         key = tokens.create_key()
         public = directory / "token.pub"
         public.write_bytes(key.public)
-        return Credentials(directory / ca.ANCHORS, public, key)
+        return Credentials(directory / files.ANCHORS, public, key)
 
-    def write_token(self, replica: Replica, path: Path) -> None:
+    def write_token(self, replica: Replica, life: int, path: Path) -> None:
         """Write a fresh token in place, in one write: whoever has the file open or bind-mounted sees the new one."""
-        bearer = tokens.Bearer(replica.namespace, replica.service_account, replica.name, uid(replica.key))
+        bearer = tokens.Bearer(replica.namespace, replica.service_account, replica.name, uid(replica.key, life))
         path.write_text(tokens.mint(self._key.private, bearer, clock.system()))

@@ -64,6 +64,8 @@ class Supervisor:
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
         self._numbers = 0
+        self._lives: dict[str, int] = {}
+        """How often each replica was started, by key."""
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
@@ -149,6 +151,8 @@ class Supervisor:
             replica = self.running[key][0].replica
             await self._withdraw([key])
             await self._stop([key])
+            self._expect([key])
+            await self._refresh()
             self._start(key, replica)
             while key in self.running and not self.running[key][0].ready:
                 await self.change.wait()
@@ -173,6 +177,7 @@ class Supervisor:
         for listen in change.close:
             self._published.close(listen)
         self.current = new
+        self._expect([*change.start, *change.restart])
         await self._refresh()
         if _CONTROL in self.running:
             while not self.running[_CONTROL][0].ready:
@@ -186,13 +191,18 @@ class Supervisor:
             except OSError as problem:
                 _say(str(problem))
 
+    def _expect(self, keys: Sequence[str]) -> None:
+        """These replicas begin another life: tokens of the one before are good for nothing from the next refresh on."""
+        for key in keys:
+            self._lives[key] = self._lives.get(key, 0) + 1
+
     def _start(self, key: str, replica: Replica) -> None:
         self._numbers += 1
         running = Running(
             replica=replica,
             number=self._numbers,
             around=self._around,
-            sidecar=self._control.sidecar(replica) if replica.meshed else None,
+            sidecar=self._control.sidecar(replica, self._lives.get(key, 0)) if replica.meshed else None,
             rules=lambda: self._rules(replica),
             privileged_command=self._control.command() if key == _CONTROL else (),
         )
@@ -239,10 +249,12 @@ class Supervisor:
     async def _refresh(self) -> None:
         ready, listening = self.ready(), self.listening()
         self.names = zone.build(self.current, ready, listening)
-        documents = objects.build(self.current, ready, listening)
+        documents = objects.build(self.current, ready, listening, self._lives)
         if _CONTROL in self.running:
             control, labels = objects.control_plane(self.dual), objects.CONTROL_LABELS
-            documents["pod-control-plane.json"] = objects.pod(control, labels, _CONTROL in ready, self.dual)
+            documents["pod-control-plane.json"] = objects.pod(
+                control, labels, _CONTROL in ready, self.dual, self._lives.get(_CONTROL, 0)
+            )
         try:
             self._store.write(documents)
         except OSError as problem:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import weft
-from weft.identity import ca, tokens
+from weft.identity import authority, tokens
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(weft.__file__).parents[1])}
 ANY_PORTS = ["--identity-port=0", "--destination-port=0", "--policy-port=0", "--admin-port=0", "--listen=127.0.0.1"]
@@ -19,7 +19,7 @@ ANY_PORTS = ["--identity-port=0", "--destination-port=0", "--policy-port=0", "--
 
 def command(directory: Path) -> list[str]:
     (directory / "objects").mkdir()
-    ca.create(directory / "issuer", "cluster.local", datetime.now(UTC))
+    authority.create(directory / "issuer", "cluster.local", datetime.now(UTC))
     (directory / "token.pub").write_bytes(tokens.create_key().public)
     files = [f"--objects={directory}/objects", f"--issuer-dir={directory}/issuer", f"--token-key={directory}/token.pub"]
     return [sys.executable, "-m", "weft", "control-plane", *files, *ANY_PORTS]
