@@ -15,15 +15,17 @@ from pathlib import Path
 
 import watchfiles
 
+from weft.identity.standing import Standing
 from weft.lib.errors import Problem, WeftError
 from weft.lib.tasks import start
-from weft.local import difference, fabric, namespaces, objects, plan, reading, rules, zone
+from weft.local import difference, fabric, namespaces, objects, plan, proxy_admin, reading, rules, zone
 from weft.local.addresses import GATEWAY
 from weft.local.api import Api
 from weft.local.children import Children
 from weft.local.control import Control
 from weft.local.listening import Listening
 from weft.local.metrics import Sampler
+from weft.local.options import Options
 from weft.local.plan import Plan, Replica
 from weft.local.publish import Published
 from weft.local.replica import Running, Surroundings
@@ -42,7 +44,7 @@ class Supervisor:
         files: Sequence[Path],
         published_by: socket.socket,
         application_uid: int,
-        allow_request_headers: bool = False,
+        options: Options,
     ) -> None:
         self.state = state
         self.mesh = mesh
@@ -59,7 +61,8 @@ class Supervisor:
         self.sampler = Sampler(self.meshed_addresses)
         self._children = Children()
         self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
-        self._control = Control(state, allow_request_headers)
+        self.options = options
+        self.control = Control(state, options, self.standings)
         self._published = Published(published_by, self.ready_addresses)
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
@@ -145,6 +148,15 @@ class Supervisor:
             key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
         }
 
+    async def standings(self) -> dict[str, Standing | None]:
+        """What every proxy that runs says of its identity. One that starts later reads everything anew."""
+        running = {
+            key: each.replica.address
+            for key, (each, _) in self.running.items()
+            if each.proxy is not None and each.proxy.running
+        }
+        return await proxy_admin.standings(running)
+
     async def restart(self, keys: Sequence[str]) -> None:
         """Stop these replicas and start them again, one after the other; each is ready before the next one stops."""
         for key in keys:
@@ -169,7 +181,7 @@ class Supervisor:
     async def _apply(self, new: Plan) -> None:
         change = difference.between(self.current, new)
         if any(replica.meshed for replica in new.replicas.values()):
-            self._control.require()
+            self.control.require()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane(self.dual))
         await self._withdraw([*change.stop, *change.restart])
@@ -202,9 +214,9 @@ class Supervisor:
             replica=replica,
             number=self._numbers,
             around=self._around,
-            sidecar=self._control.sidecar(replica, self._lives.get(key, 0)) if replica.meshed else None,
+            sidecar=self.control.sidecar(replica, self._lives.get(key, 0)) if replica.meshed else None,
             rules=lambda: self._rules(replica),
-            privileged_command=self._control.command() if key == _CONTROL else (),
+            privileged_command=self.control.command() if key == _CONTROL else (),
         )
         self.running[key] = running, start(self._group, f"replica {key}", self._guard(key, running))
 
@@ -333,7 +345,7 @@ async def _run(order: dict[str, object]) -> int:
         files=[Path(str(file)) for file in _list(order["files"])],
         published_by=binder,
         application_uid=int(str(order["application_uid"])),
-        allow_request_headers=order["allow_request_headers"] is True,
+        options=Options.read(order["options"]),
     )
     lifeline = int(str(order["lifeline"]))
 

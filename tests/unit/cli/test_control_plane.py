@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 
 import weft
+from weft.cli._duration import DURATION
 from weft.identity import authority, tokens
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(weft.__file__).parents[1])}
@@ -48,3 +50,24 @@ def test_what_is_missing_is_said_with_a_hint(tmp_path: Path, missing: str, words
     assert words in result.stderr
     assert "hint:" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("24h", timedelta(hours=24)),
+        ("1h30m", timedelta(minutes=90)),
+        ("20s", timedelta(seconds=20)),
+        ("500ms", timedelta(milliseconds=500)),
+    ],
+)
+def test_durations_are_written_as_in_linkerds_options(written: str, read: timedelta) -> None:
+    """Requirement: Go's form, of which these units are used."""
+    assert DURATION.convert(written, None, None) == read
+
+
+@pytest.mark.parametrize("written", ["", "24", "h", "1d", "1h 30m", "-1s"])
+def test_what_is_no_duration_is_said(written: str) -> None:
+    """Requirement: the text is repeated, and an example is given."""
+    with pytest.raises(click.BadParameter, match="such as 24h"):
+        DURATION.convert(written, None, None)
