@@ -1,6 +1,7 @@
 """Issuer and trust anchors are replaced while the mesh works."""
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from tests.e2e.applications import FILES, Python, ask, idle, text
 from tests.e2e.load import load
 
 from weft.identity import authority, files
-from weft.testing import Mesh
+from weft.testing import Mesh, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -138,7 +139,7 @@ def secret(directory: Path) -> Path:
 def test_a_given_issuer_signs_and_spiffe_ids_are_seen(python: Python, tmp_path: Path) -> None:
     """Requirement: `--issuer-dir` takes a Secret of cert-manager; with `--identity-form spiffe` peers see URIs.
 
-    Such an issuer is replaced by another one from a directory.
+    Such an issuer is replaced by one from another directory; what changes in its own is followed, unless broken.
     """
     first, second = secret(tmp_path / "first"), secret(tmp_path / "second")
     options = ("--issuer-dir", str(first), "--identity-form", "spiffe")
@@ -154,6 +155,16 @@ def test_a_given_issuer_signs_and_spiffe_ids_are_seen(python: Python, tmp_path: 
         assert [each["sha256"] for each in after["anchors"]] == [fingerprint(second)]
         assert uri in [each["identities"][0] for each in after["workloads"]]
         assert ask(mesh, python, "client-0", "raw.py", "status", "server", 8081)["status"] == 200
+
+        (first / files.TLS_CERTIFICATE).write_text("broken")
+        wait_until(lambda: "is not followed" in mesh.output(), "the broken file is said")
+        assert f"{files.TLS_CERTIFICATE} holds no usable certificate" in mesh.output()
+        assert shown(mesh)["issuer"] == after["issuer"]
+        shutil.rmtree(first)
+        secret(first)
+        wait_until(
+            lambda: [each["sha256"] for each in shown(mesh)["anchors"]] == [fingerprint(first)], "it is followed"
+        )
 
 
 def fingerprint(directory: Path) -> str:

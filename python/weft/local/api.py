@@ -167,7 +167,7 @@ class Api:
         directory, rotation = Path(str(source)) if source else None, self._mesh.control.rotation
         if request["do"] == "rotate-issuer":
             return rotation.issuer(directory, patience)
-        return rotation.anchors(directory, str(request["until"]), patience)
+        return rotation.anchors(directory, patience, str(request["until"]))
 
     def _processes(self) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []

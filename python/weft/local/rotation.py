@@ -52,7 +52,7 @@ class Rotation:
             ):
                 yield line
 
-    async def anchors(self, source: Path | None, last: str, patience: float) -> AsyncGenerator[str, None]:
+    async def anchors(self, source: Path | None, patience: float, last: str = "remove") -> AsyncGenerator[str, None]:
         """Another anchor in place of the old: add it everywhere, reissue below it, remove the old one."""
         async with self._alone():
             held = self._credentials

@@ -18,7 +18,7 @@ import watchfiles
 from weft.identity.standing import Standing
 from weft.lib.errors import Problem, WeftError
 from weft.lib.tasks import start
-from weft.local import difference, fabric, namespaces, objects, plan, proxy_admin, reading, rules, zone
+from weft.local import difference, fabric, given, namespaces, objects, plan, proxy_admin, reading, rules, zone
 from weft.local.addresses import GATEWAY
 from weft.local.api import Api
 from weft.local.children import Children
@@ -66,6 +66,8 @@ class Supervisor:
         self._published = Published(published_by, self.ready_addresses)
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
+        self._following: asyncio.Task[None] | None = None
+        """Watches the directory of a given issuer."""
         self._numbers = 0
         self._lives: dict[str, int] = {}
         """How often each replica was started, by key."""
@@ -95,7 +97,7 @@ class Supervisor:
                 background.append(start(group, "watch mesh files", self._watch()))
                 await self.stopping.wait()
                 _say("stopping")
-                for task in background:
+                for task in (*background, *filter(None, [self._following])):
                     task.cancel()
                 await self._stop([key for key in self.running if key != _CONTROL])
                 await self._stop(list(self.running))
@@ -182,6 +184,7 @@ class Supervisor:
         change = difference.between(self.current, new)
         if any(replica.meshed for replica in new.replicas.values()):
             self.control.require()
+            self._follow_given_issuer()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane(self.dual))
         await self._withdraw([*change.stop, *change.restart])
@@ -202,6 +205,12 @@ class Supervisor:
                 await self._published.open(self._group, listen, workload, port)
             except OSError as problem:
                 _say(str(problem))
+
+    def _follow_given_issuer(self) -> None:
+        directory = self.options.issuer_directory
+        if directory and self._following is None:
+            following = given.follow(Path(directory), self.control.credentials, self.control.rotation, _say)
+            self._following = start(self._group, "follow the issuer", following)
 
     def _expect(self, keys: Sequence[str]) -> None:
         """These replicas begin another life: tokens of the one before are good for nothing from the next refresh on."""

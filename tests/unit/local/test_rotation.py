@@ -81,7 +81,7 @@ async def test_at_every_moment_everybody_accepts_everybody(tmp_path: Path, turns
     proxies = Proxies(tmp_path)
     (old,) = proxies.credentials.trusted
     proxies.turns = turns
-    steps = await said(Rotation(proxies.credentials, proxies.ask).anchors(None, "remove", 20))
+    steps = await said(Rotation(proxies.credentials, proxies.ask).anchors(None, 20, "remove"))
     assert [line.partition(":")[0] for line in steps if not line.startswith(" ")] == ["add", "reissue", "remove"]
     (new,) = proxies.credentials.trusted
     assert new != old
@@ -97,17 +97,17 @@ async def test_who_does_not_come_along_stops_it(tmp_path: Path, stage: str) -> N
     proxies = Proxies(tmp_path)
     rotation = Rotation(proxies.credentials, proxies.ask)
     if stage == "reissue":
-        await said(rotation.anchors(None, "add", 0))
+        await said(rotation.anchors(None, 0, "add"))
     before = proxies.credentials.issuer
     proxies.turns = [("a", "b")] if stage == "add" else [(), ("a", "b")]
     with pytest.raises(WeftError, match=r"would cut off c$"):
-        await said(rotation.anchors(None, "remove", 0))
+        await said(rotation.anchors(None, 0, "remove"))
     assert len(proxies.credentials.trusted) == 2
     assert (proxies.credentials.issuer == before) is (stage == "add")
     with pytest.raises(WeftError, match="half way"):
         await said(rotation.issuer(None, 0))
     proxies.turns = []
-    await said(rotation.anchors(None, "remove", 0))
+    await said(rotation.anchors(None, 0, "remove"))
     assert len(proxies.credentials.trusted) == 1
 
 
@@ -119,7 +119,7 @@ async def test_who_does_not_answer_stops_it_too(tmp_path: Path) -> None:
         return {**await proxies.ask(), "silent": None}
 
     with pytest.raises(WeftError, match=r"silent \(silent did not answer\)"):
-        await said(Rotation(proxies.credentials, ask).anchors(None, "remove", 0))
+        await said(Rotation(proxies.credentials, ask).anchors(None, 0, "remove"))
 
 
 async def test_a_new_issuer_brings_everybody_a_new_certificate(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ async def test_one_rotation_at_a_time(tmp_path: Path) -> None:
     """Requirement: a second one is refused while the first is under way."""
     proxies = Proxies(tmp_path)
     rotation = Rotation(proxies.credentials, proxies.ask)
-    first = rotation.anchors(None, "remove", 0)
+    first = rotation.anchors(None, 0, "remove")
     await anext(first)
     with pytest.raises(WeftError, match="under way"):
         await said(rotation.issuer(None, 0))
     await first.aclose()
-    await said(rotation.anchors(None, "remove", 0))
+    await said(rotation.anchors(None, 0, "remove"))

@@ -110,8 +110,8 @@ impl Renewal {
                     failures = failures.saturating_add(1);
                     self.status.failed();
                     let pause = self.config.backoff.pause(failures, (self.config.chance)());
-                    let ends_in = leaf.as_ref().map(|leaf| leaf.held.ends_in((self.config.now)()));
-                    tracing::warn!(identity = self.config.local_name, %why, again = ?pause, ?ends_in, "not certified");
+                    let ends_in = leaf.as_ref().map(|leaf| tracing::field::debug(leaf.held.ends_in((self.config.now)())));
+                    tracing::warn!(identity = self.config.local_name, %why, again = ?pause, ends_in, "not certified");
                     Pause::For(pause)
                 }
             };
