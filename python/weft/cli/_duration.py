@@ -22,5 +22,5 @@ class _Duration(click.ParamType[timedelta]):
 
 
 _UNITS = {"h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
-_PART = re.compile(r"([0-9]{1,6})(h|ms|m|s)")
+_PART = re.compile(r"([0-9]{1,9})(h|ms|m|s)")
 DURATION = _Duration()

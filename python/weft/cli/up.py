@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
+
+from weft.cli._duration import DURATION
 
 
 @click.command()
@@ -28,7 +31,9 @@ import click
     show_default=True,
     help="Whether workloads are known by DNS-like names or by SPIFFE URIs.",
 )
-@click.option("--identity-issuance-lifetime", default="24h", show_default=True, help="How long certificates live.")
+@click.option(
+    "--identity-issuance-lifetime", type=DURATION, default="24h", show_default=True, help="How long certificates live."
+)
 @click.option("--validate", is_flag=True, help="Only check the files.")
 def command(
     files: tuple[Path, ...],
@@ -37,7 +42,7 @@ def command(
     allow_l5d_request_headers: bool,
     issuer_dir: Path | None,
     identity_form: str,
-    identity_issuance_lifetime: str,
+    identity_issuance_lifetime: timedelta,
     validate: bool,
 ) -> None:
     """Run the mesh that FILE describes, until Ctrl-C."""
@@ -66,7 +71,7 @@ def command(
             allow_request_headers=allow_l5d_request_headers,
             issuer_directory=str(issuer_dir.resolve()) if issuer_dir else "",
             identity_form=identity_form,
-            issuance_lifetime=identity_issuance_lifetime,
+            issuance_lifetime=f"{identity_issuance_lifetime.total_seconds():.0f}s",
         )
         if detach:
             host.detach(state, mesh, files, options)
