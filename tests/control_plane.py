@@ -1,4 +1,6 @@
-"""A control plane with a small fixed mesh, for tests in other languages: `python -m tests.control_plane [POLICY]`.
+"""A control plane with a small fixed mesh, for tests in other languages.
+
+`python -m tests.control_plane [POLICY [SECONDS]]`: the default inbound policy, and how long certificates live.
 
 Prints one line of JSON when it is ready (the ports, a token of `web-0`, the trust anchors) and ends when its standard
 input does, so that it never outlives whoever started it. The mesh: two meshed pods behind the Services `web` and
@@ -11,11 +13,13 @@ import asyncio
 import json
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import yaml
 
-from weft.identity import ca, tokens
+from weft.identity import authority, files, tokens
+from weft.identity.ca import Lifetimes
 from weft.lib.clock import system
 from weft.model.settings import Settings
 from weft.serve import plane
@@ -27,7 +31,7 @@ async def main() -> None:
         objects, issuer, token_key = (Path(scratch) / name for name in ("objects", "issuer", "token.pub"))
         objects.mkdir()
         (objects / "mesh.yaml").write_text(yaml.safe_dump_all(MESH))
-        ca.create(issuer, "cluster.local", system())
+        authority.create(issuer, "cluster.local", system())
         key = tokens.create_key()
         token_key.write_bytes(key.public)
         settings = Settings(
@@ -41,6 +45,9 @@ async def main() -> None:
             issuer_directory=issuer,
             token_key=token_key,
             settings=settings,
+            lifetimes=Lifetimes(timedelta(seconds=int(sys.argv[2])), timedelta(0))
+            if len(sys.argv) > 2
+            else Lifetimes(),
             listen="127.0.0.1",
             identity_port=0,
             destination_port=0,
@@ -53,7 +60,7 @@ async def main() -> None:
                 "destination": ports.destination,
                 "policy": ports.policy,
                 "token": tokens.mint(key.private, tokens.Bearer("default", "web", "web-0", "uid-0"), system()),
-                "anchors": (issuer / ca.ANCHORS).read_text(),
+                "anchors": (issuer / files.ANCHORS).read_text(),
             }
             print(json.dumps(ready), flush=True)
             await asyncio.to_thread(sys.stdin.read)
@@ -66,6 +73,7 @@ def _pod(app: str, ip: str) -> dict[str, object]:
         "metadata": {
             "name": f"{app}-0",
             "namespace": "default",
+            "uid": "uid-0",
             "labels": {"app": app, "linkerd.io/control-plane-ns": "weft"},
         },
         "spec": {

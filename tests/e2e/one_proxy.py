@@ -38,6 +38,7 @@ class Proxy:
     process: subprocess.Popen[str]
     admin: int
     inbound: int
+    control_plane: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
 
     def ask(
@@ -74,9 +75,12 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def running(directory: Path, **settings: str) -> Iterator[Proxy]:
-    """A proxy that is ready, with these settings beside the least; killed at the end if it still runs."""
-    with control_plane() as plane:
+def running(directory: Path, *, lifetime: int = 86_400, **settings: str) -> Iterator[Proxy]:
+    """A proxy that is ready, with these settings beside the least; killed at the end if it still runs.
+
+    Its certificates live for `lifetime` seconds.
+    """
+    with control_plane(lifetime) as (plane, plane_process):
         admin, inbound, outbound = free_ports(3)
         token = directory / "token"
         token.write_text(plane["token"])
@@ -95,7 +99,7 @@ def running(directory: Path, **settings: str) -> Iterator[Proxy]:
             **{name: value.format(admin=admin) for name, value in settings.items()},
         }
         process = subprocess.Popen([program()], env=environment, stderr=subprocess.PIPE, text=True)
-        proxy = Proxy(process, admin, inbound)
+        proxy = Proxy(process, admin, inbound, plane_process)
         assert process.stderr
         reader = threading.Thread(target=collect, args=(process.stderr, proxy.lines))
         reader.start()
@@ -117,16 +121,16 @@ def ready(proxy: Proxy) -> bool:
 
 
 @contextlib.contextmanager
-def control_plane() -> Iterator[dict[str, Any]]:
+def control_plane(lifetime: int) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
     """A control plane that lets everybody in; it ends with its standard input."""
-    command = [sys.executable, "-m", "tests.control_plane", "all-unauthenticated"]
+    command = [sys.executable, "-m", "tests.control_plane", "all-unauthenticated", str(lifetime)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin
         assert process.stdout
-        yield json.loads(process.stdout.readline())
+        yield json.loads(process.stdout.readline()), process
         process.stdin.close()
 
 

@@ -14,6 +14,7 @@ pub mod model;
 pub mod outcome;
 pub mod overrides;
 pub mod policy;
+pub mod renewal;
 pub mod retry;
 pub mod route;
 pub mod timeout;

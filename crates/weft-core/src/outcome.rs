@@ -129,6 +129,8 @@ pub enum Cause {
     ConnectTimeout,
     /// The connection to the server was refused: 502 / UNAVAILABLE.
     ConnectFailed,
+    /// This workload has no certificate by which it could prove itself: 502 / UNAVAILABLE.
+    NoCertificate,
     /// The request demands an identity that the endpoint does not have: 502 / UNAVAILABLE.
     IdentityMismatch,
     /// The server went away or broke the protocol after the request was sent: 502 / UNAVAILABLE.
@@ -150,7 +152,7 @@ impl Cause {
             Cause::ClientGone => 499,
             Cause::FailFast | Cause::Timeout | Cause::ConnectTimeout => 504,
             Cause::LoadShed => 503,
-            Cause::ConnectFailed | Cause::IdentityMismatch | Cause::ServerBroke => 502,
+            Cause::ConnectFailed | Cause::NoCertificate | Cause::IdentityMismatch | Cause::ServerBroke => 502,
             Cause::Unexpected => 500,
         }
     }
@@ -165,7 +167,7 @@ impl Cause {
             Cause::RateLimited => 8,
             Cause::ClientGone => 1,
             Cause::FailFast | Cause::Timeout | Cause::ConnectTimeout => 4,
-            Cause::LoadShed | Cause::ConnectFailed | Cause::IdentityMismatch | Cause::ServerBroke => 14,
+            Cause::LoadShed | Cause::ConnectFailed | Cause::NoCertificate | Cause::IdentityMismatch | Cause::ServerBroke => 14,
         }
     }
 
@@ -178,6 +180,7 @@ impl Cause {
                 | Cause::LoadShed
                 | Cause::ConnectTimeout
                 | Cause::ConnectFailed
+                | Cause::NoCertificate
                 | Cause::IdentityMismatch
                 | Cause::ServerBroke
                 | Cause::ClientGone
@@ -198,6 +201,7 @@ impl Cause {
             Cause::Timeout => "timeout",
             Cause::ConnectTimeout => "connect_timeout",
             Cause::ConnectFailed => "connect_failed",
+            Cause::NoCertificate => "no_certificate",
             Cause::IdentityMismatch => "identity_mismatch",
             Cause::ServerBroke => "server_broke",
             Cause::ClientGone => "client_gone",

@@ -36,6 +36,7 @@ fn causes() -> Vec<Cause> {
         Cause::Timeout,
         Cause::ConnectTimeout,
         Cause::ConnectFailed,
+        Cause::NoCertificate,
         Cause::IdentityMismatch,
         Cause::ServerBroke,
         Cause::ClientGone,
@@ -45,7 +46,7 @@ fn causes() -> Vec<Cause> {
         match cause {
             Cause::BadRequest(_) | Cause::Unauthorized | Cause::NoRoute | Cause::RateLimited | Cause::Injected { .. } => {}
             Cause::FailFast | Cause::LoadShed | Cause::Timeout | Cause::ConnectTimeout | Cause::ConnectFailed => {}
-            Cause::IdentityMismatch | Cause::ServerBroke | Cause::ClientGone | Cause::Unexpected => {}
+            Cause::NoCertificate | Cause::IdentityMismatch | Cause::ServerBroke | Cause::ClientGone | Cause::Unexpected => {}
         }
     }
     all

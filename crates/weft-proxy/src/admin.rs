@@ -36,6 +36,8 @@ pub(crate) struct Admin {
     pub(crate) readiness: Readiness,
     /// The whole text of /metrics.
     pub(crate) metrics: Box<dyn Fn(Format) -> String + Send + Sync>,
+    /// This workload's certificate and what it trusts.
+    pub(crate) identity: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// The process's environment.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) log_level: Box<dyn LogLevel>,
@@ -96,12 +98,13 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, admin: &Admin) -> Answ
         ("/live", _) => text(StatusCode::OK, "live\n"),
         ("/ready", _) => ready(&admin.readiness),
         ("/metrics", &Method::GET) => metrics(&*admin.metrics, request.headers()),
+        ("/identity.json", &Method::GET) => json((admin.identity)().to_string()),
         ("/env.json", &Method::GET) => environment(&admin.environment, request.uri().query()),
         ("/proxy-log-level" | "/shutdown", _) if !is_loopback(peer) => text(StatusCode::FORBIDDEN, "only from a loopback address\n"),
         ("/proxy-log-level", &Method::GET) => text(StatusCode::OK, format!("{}\n", admin.log_level.current())),
         ("/proxy-log-level", &Method::PUT) => set_log_level(request, &*admin.log_level).await,
         ("/shutdown", &Method::POST) => shutdown(admin.shutdown.as_ref()),
-        ("/metrics" | "/env.json", _) => not_allowed("GET"),
+        ("/metrics" | "/env.json" | "/identity.json", _) => not_allowed("GET"),
         ("/proxy-log-level", _) => not_allowed("GET, PUT"),
         ("/shutdown", _) => not_allowed("POST"),
         _ => text(StatusCode::NOT_FOUND, "not found\n"),
@@ -150,9 +153,7 @@ fn environment(all: &[(String, String)], query: Option<&str>) -> Answer {
         .filter(|(name, _)| wanted.is_empty() || wanted.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), if is_secret(name) { "redacted" } else { value }.into()))
         .collect::<serde_json::Map<_, _>>();
-    let mut answer = text(StatusCode::OK, serde_json::Value::from(shown).to_string());
-    answer.headers_mut().insert(CONTENT_TYPE, "application/json".parse().expect("a valid value"));
-    answer
+    json(serde_json::Value::from(shown).to_string())
 }
 
 /// By its words: a variable that names a file is none, nor is a keep-alive.
@@ -193,6 +194,12 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, "text/plain; charset=utf-8".parse().expect("a valid value"));
+    answer
+}
+
+fn json(body: String) -> Answer {
+    let mut answer = text(StatusCode::OK, body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
@@ -240,6 +247,7 @@ mod tests {
                 Format::Text => "a_total 1\n".repeat(100),
                 Format::OpenMetrics => "# EOF\n".to_owned(),
             }),
+            identity: Box::new(|| serde_json::json!({"identity": "web.default"})),
             environment: variables.map(|(name, value)| (name.into(), value.into())).into(),
             log_level: Box::new(Level(Mutex::new("warn".into()))),
             shutdown,
@@ -279,6 +287,8 @@ mod tests {
             ("GET /live", 200, "live\n"),
             ("GET /ready", 200, "ready\n"),
             ("GET /nothing", 404, "not found\n"),
+            ("GET /identity.json", 200, r#"{"identity":"web.default"}"#),
+            ("POST /identity.json", 405, "method not allowed\n"),
             ("POST /metrics", 405, "method not allowed\n"),
             ("GET /shutdown", 405, "method not allowed\n"),
             ("GET /proxy-log-level", 200, "warn\n"),

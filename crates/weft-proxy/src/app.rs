@@ -12,11 +12,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rustls::RootCertStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use weft_core::outcome::Refusal;
+use weft_core::renewal::Pace;
 
 use crate::accept::{self, Accepted, Listening};
 use crate::account::{Accounts, Direction, access};
@@ -28,12 +28,13 @@ use crate::control::place::Place;
 use crate::control::stream::Patience;
 use crate::control::view::{Asked, Driver, Limits, View};
 use crate::drain::Drain;
-use crate::identity::{self, Renewal, anchors};
+use crate::identity::anchors::{self, Anchors};
+use crate::identity::{self, Renewal};
 use crate::metrics::{Format, Registry};
 use crate::process::Process;
-use crate::ready::{Awaited, Readiness};
+use crate::ready::Readiness;
 use crate::settings::Settings;
-use crate::tls::{Certified, Mesh};
+use crate::tls::{Absence, Certified, Mesh, Standing};
 use crate::worker::Worker;
 use crate::{clock, inbound, outbound, settings, socket};
 
@@ -60,7 +61,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         let registry = Registry::new(settings.metrics_retain_idle);
         let identity = Identity::new(&settings)?;
         let (view, driver) = view(&settings, &identity.certified);
-        let mesh = publish_mesh(identity.certified.clone(), readiness.awaits("identity"));
+        let mesh = publish_mesh(identity.certified.clone(), readiness.clone());
         let listening = readiness.awaits("listeners");
         let mut access = AccessLog::start(settings.access_log)?;
         let mut workers = Vec::new();
@@ -84,6 +85,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         let admin = Admin {
             readiness: readiness.clone(),
             metrics: metrics(registry, view.clone(), identity.status.clone()),
+            identity: identity.shown(),
             environment,
             log_level,
             shutdown: settings.shutdown_endpoint.then_some(asked_to_stop),
@@ -124,7 +126,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
 struct Parts {
     settings: Arc<Settings>,
     view: View,
-    mesh: watch::Receiver<Option<Arc<Mesh>>>,
+    mesh: watch::Receiver<Standing>,
     registry: Registry,
     stopping: watch::Receiver<bool>,
     inbound: TcpListener,
@@ -221,8 +223,9 @@ impl AccessLog {
 
 /// The certificate's renewal, not yet running.
 struct Identity {
+    name: String,
     renewal: Renewal,
-    anchors: watch::Receiver<Arc<RootCertStore>>,
+    anchors: watch::Receiver<Arc<Anchors>>,
     watched: Option<anchors::Watched>,
     status: Arc<identity::Status>,
     /// The certificate in force; none before the first.
@@ -242,14 +245,19 @@ impl Identity {
         let config = identity::Config {
             local_name: settings.identity_local_name.as_str().to_owned(),
             token_file: settings.identity_token_file.clone(),
-            min_refresh: settings.identity_min_refresh,
-            max_refresh: settings.identity_max_refresh,
+            pace: Pace { min: settings.identity_min_refresh, max: settings.identity_max_refresh },
             backoff: Backoff::CONTROL,
             chance,
             now: clock::wall,
         };
         let (renewal, identity::Seen { certified, status }) = Renewal::new(config, anchors.clone())?;
-        Ok(Identity { renewal, anchors, watched, status, certified })
+        Ok(Identity { name: settings.identity_local_name.to_string(), renewal, anchors, watched, status, certified })
+    }
+
+    /// What the admin port shows of it.
+    fn shown(&self) -> Box<dyn Fn() -> serde_json::Value + Send + Sync> {
+        let (certified, anchors, status, name) = (self.certified.clone(), self.anchors.clone(), self.status.clone(), self.name.clone());
+        Box::new(move || identity::shown(&name, certified.borrow().as_deref(), &anchors.borrow(), &status))
     }
 
     fn start(self, settings: &Settings) {
@@ -282,22 +290,25 @@ fn view(settings: &Settings, certified: &watch::Receiver<Option<Arc<Certified>>>
     View::new(asked, DefaultInbound::new(settings), limits)
 }
 
-/// Makes the TLS configurations anew whenever the certificate or the anchors change.
-fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, awaited: Awaited) -> watch::Receiver<Option<Arc<Mesh>>> {
-    let (publish, mesh) = watch::channel(None);
+/// Makes the TLS configurations anew whenever the certificate or the anchors change. Without any the proxy is not ready.
+fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, readiness: Readiness) -> watch::Receiver<Standing> {
+    let (publish, mesh) = watch::channel(Err(Absence::NotYet));
+    let mut awaited = Some(readiness.awaits("identity"));
     tokio::task::spawn_local(async move {
-        let mut awaited = Some(awaited);
         loop {
             let current = certified.borrow_and_update().clone();
             match current.map(Mesh::new).transpose() {
-                Ok(mesh) => {
-                    if mesh.is_some()
-                        && let Some(awaited) = awaited.take()
-                    {
+                Ok(Some(mesh)) => {
+                    if let Some(awaited) = awaited.take() {
                         awaited.up();
                     }
-                    publish.send_replace(mesh.map(Arc::new));
+                    drop(publish.send_replace(Ok(Arc::new(mesh))));
                 }
+                Ok(None) if publish.borrow().is_ok() => {
+                    awaited = Some(readiness.awaits("identity"));
+                    drop(publish.send_replace(Err(Absence::Ended)));
+                }
+                Ok(None) => {}
                 Err(error) => tracing::error!(%error, "the new certificate cannot be used; the last one stays in force"),
             }
             if certified.changed().await.is_err() {

@@ -21,7 +21,7 @@ use crate::http::h2::{KeepAlive, Tuning, Windows};
 use crate::http::{Upstream, Version, h1, h2};
 use crate::io::Io;
 use crate::socket;
-use crate::tls::{self, Alpn, Mesh};
+use crate::tls::{self, Absence, Alpn, Mesh};
 use crate::worker::Worker;
 
 /// How connections of one direction are made.
@@ -221,11 +221,9 @@ impl Peer {
     }
 
     async fn open_meshed(&self, identity: &ServerIdentity, session: Session, worker: &Worker) -> Result<Io, Refusal> {
-        let Some(mesh) = worker.mesh() else {
-            // Not the endpoint's fault: it must not be left alone for it.
-            let reason = "this workload has no certificate yet";
-            return Err(Refusal::new(Stage::Connect, Blame::Proxy, Retry::Safe, Cause::ConnectFailed, reason));
-        };
+        // Not the endpoint's fault: it must not be left alone for it.
+        let absent = |why: Absence| Refusal::new(Stage::Connect, Blame::Proxy, Retry::Safe, Cause::NoCertificate, why.reason());
+        let mesh = worker.mesh().map_err(absent)?;
         let (addr, alpn) = match self.endpoint.transport_port {
             Some(port) => (SocketAddr::new(self.endpoint.addr.ip(), port), Alpn::Transport),
             None => (self.endpoint.addr, Alpn::None),

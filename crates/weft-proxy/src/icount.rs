@@ -113,7 +113,7 @@ fn worker(name: &'static str, certificate: Mesh, endpoint: Option<Arc<Endpoint>>
         let _running = running;
         std::future::pending::<()>().await;
     });
-    Rc::new(Worker::new(settings, view, watch::channel(Some(Arc::new(certificate))).1, accounts, Drain::new(stopping), 1))
+    Rc::new(Worker::new(settings, view, watch::channel(Ok(Arc::new(certificate))).1, accounts, Drain::new(stopping), 1))
 }
 
 /// One route to one balanced backend, as the control plane sends it for a Service without documents of its own.

@@ -56,9 +56,8 @@ pub(crate) async fn open(accepted: Accepted, worker: &Worker) -> Result<Arrived,
 }
 
 async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worker) -> Result<Arrived, Refusal> {
-    let Some(mesh) = worker.mesh() else {
-        return Err(refused(Blame::Proxy, "mesh TLS cannot be answered: this workload has no certificate yet"));
-    };
+    let absent = |why: tls::Absence| Refusal::new(Stage::Transport, Blame::Proxy, Retry::Safe, Cause::NoCertificate, why.reason());
+    let mesh = worker.mesh().map_err(absent)?;
     let stream = Prefixed::with_prefix(seen, accepted.stream);
     let handshake = tls::accept(&mesh, stream);
     let terminated = tokio::time::timeout(worker.settings.inbound_detect_timeout, handshake)

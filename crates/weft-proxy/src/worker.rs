@@ -23,7 +23,7 @@ use crate::limit::Limit;
 use crate::live::Live;
 use crate::settings::Settings;
 use crate::socket;
-use crate::tls::Mesh;
+use crate::tls::Standing;
 
 /// Destinations, ports, peers and balancers remembered by one worker; those in use are kept beyond it.
 const REMEMBERED: usize = 4096;
@@ -37,7 +37,7 @@ pub(crate) struct Worker {
     pub(crate) drain: Rc<Drain>,
     pub(crate) accounts: Rc<Accounts>,
     view: View,
-    mesh: Live<Option<Arc<Mesh>>>,
+    mesh: Live<Standing>,
     ports: Cache<u16, Live<Arc<InboundPolicy>>>,
     destinations: Cache<SocketAddr, Live<Option<Arc<Discovery>>>>,
     /// Destinations that requests name themselves.
@@ -58,7 +58,7 @@ impl Worker {
     pub(crate) fn new(
         settings: Arc<Settings>,
         view: View,
-        mesh: watch::Receiver<Option<Arc<Mesh>>>,
+        mesh: watch::Receiver<Standing>,
         accounts: Accounts,
         drain: Rc<Drain>,
         seed: u64,
@@ -84,8 +84,8 @@ impl Worker {
         }
     }
 
-    /// The TLS configurations of the certificate in force; none before the first.
-    pub(crate) fn mesh(&self) -> Option<Arc<Mesh>> {
+    /// The TLS configurations of the certificate in force.
+    pub(crate) fn mesh(&self) -> Standing {
         (*self.mesh.load()).clone()
     }
 

@@ -55,6 +55,8 @@ class Answers:
 
     def __init__(self, settings: Settings, limit: int = 200_000) -> None:
         self.snapshot = Snapshot(settings)
+        self.changed = asyncio.Event()
+        """Set when another snapshot is in force; then there is a new event."""
         self.made = 0
         self._limit = limit
         self._entries: dict[Question, _Entry] = {}
@@ -79,6 +81,8 @@ class Answers:
                 entry.version = Version(entry.version.number + 1, new)
                 entry.changed.set()
                 entry.changed = asyncio.Event()
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     def now(self, question: Question) -> Answer:
         """Return the answer as it is, without waiting for the next."""

@@ -2,20 +2,39 @@
 
 import asyncio
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from weft.cli._duration import DURATION
+from weft.identity.ca import Lifetimes
 from weft.lib import log
 from weft.lib.clock import system
 from weft.lib.errors import WeftError
 from weft.model.settings import INBOUND_POLICIES, Settings
 from weft.serve import plane
 
+ISSUER_HELP = "issuer.crt, issuer.key and ca.crt, or as cert-manager writes them: tls.crt, tls.key and ca.crt."
+FORM_HELP = "Whether workloads are known by DNS-like names or by SPIFFE URIs."
+IDENTITY_FORMS = ("dns", "spiffe")
+
 
 @click.command(name="control-plane")
 @click.option("--objects", type=click.Path(path_type=Path), required=True, help="Directory with the mesh's documents.")
-@click.option("--issuer-dir", type=click.Path(path_type=Path), required=True, help="ca.crt, issuer.crt and issuer.key.")
+@click.option("--issuer-dir", type=click.Path(path_type=Path), required=True, help=ISSUER_HELP)
+@click.option(
+    "--trust-anchors", type=click.Path(path_type=Path), help="The anchors, PEM; else ca.crt beside the issuer."
+)
+@click.option("--identity-issuance-lifetime", type=DURATION, default="24h", show_default=True, help="Of certificates.")
+@click.option(
+    "--identity-clock-skew-allowance",
+    type=DURATION,
+    default="20s",
+    show_default=True,
+    help="How far clocks may be apart: certificates are valid for so much longer at both ends.",
+)
+@click.option("--identity-form", type=click.Choice(IDENTITY_FORMS), default="dns", show_default=True, help=FORM_HELP)
 @click.option("--token-key", type=click.Path(path_type=Path), required=True, help="Public key of the tokens, PEM.")
 @click.option("--listen", default="0.0.0.0", show_default=True, help="Address for all ports.")
 @click.option("--identity-port", default=8080, show_default=True, help="Certificates for proxies.")
@@ -41,6 +60,10 @@ from weft.serve import plane
 def command(
     objects: Path,
     issuer_dir: Path,
+    trust_anchors: Path | None,
+    identity_issuance_lifetime: timedelta,
+    identity_clock_skew_allowance: timedelta,
+    identity_form: str,
     token_key: Path,
     listen: str,
     identity_port: int,
@@ -59,6 +82,8 @@ def command(
     options = plane.Options(
         objects=objects,
         issuer_directory=issuer_dir,
+        trust_anchors=trust_anchors,
+        lifetimes=Lifetimes(identity_issuance_lifetime, identity_clock_skew_allowance),
         token_key=token_key,
         settings=Settings(
             control_namespace=control_namespace,
@@ -66,6 +91,7 @@ def command(
             cluster_domain=cluster_domain,
             default_inbound_policy=default_inbound_policy,
             allow_request_headers=allow_l5d_request_headers,
+            spiffe=identity_form == "spiffe",
         ),
         listen=listen,
         identity_port=identity_port,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
+
+from weft.cli._duration import DURATION
 
 
 @click.command()
@@ -16,11 +19,36 @@ import click
     is_flag=True,
     help="Let requests set timeouts and retries by headers: l5d-timeout, l5d-retry-http ...",
 )
+@click.option(
+    "--issuer-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Sign with this issuer (tls.crt, tls.key, ca.crt, or issuer.crt, issuer.key, ca.crt) in place of a new one.",
+)
+@click.option(
+    "--identity-form",
+    type=click.Choice(["dns", "spiffe"]),
+    default="dns",
+    show_default=True,
+    help="Whether workloads are known by DNS-like names or by SPIFFE URIs.",
+)
+@click.option(
+    "--identity-issuance-lifetime", type=DURATION, default="24h", show_default=True, help="How long certificates live."
+)
 @click.option("--validate", is_flag=True, help="Only check the files.")
-def command(files: tuple[Path, ...], detach: bool, mesh: str, allow_l5d_request_headers: bool, validate: bool) -> None:
+def command(
+    files: tuple[Path, ...],
+    detach: bool,
+    mesh: str,
+    allow_l5d_request_headers: bool,
+    issuer_dir: Path | None,
+    identity_form: str,
+    identity_issuance_lifetime: timedelta,
+    validate: bool,
+) -> None:
     """Run the mesh that FILE describes, until Ctrl-C."""
     from weft.lib.errors import WeftError
     from weft.local import host, reading
+    from weft.local.options import Options
     from weft.local.state import find
 
     documents = reading.read(files)
@@ -39,11 +67,17 @@ def command(files: tuple[Path, ...], detach: bool, mesh: str, allow_l5d_request_
                 f"edit its file, stop it with `weft down --mesh {mesh}`, or use --mesh",
             )
         host.check_machine()
+        options = Options(
+            allow_request_headers=allow_l5d_request_headers,
+            issuer_directory=str(issuer_dir.resolve()) if issuer_dir else "",
+            identity_form=identity_form,
+            issuance_lifetime=f"{identity_issuance_lifetime.total_seconds():.0f}s",
+        )
         if detach:
-            host.detach(state, mesh, files, allow_l5d_request_headers)
+            host.detach(state, mesh, files, options)
             return
         state.make()
-        code = host.run(state, mesh, files, allow_l5d_request_headers)
+        code = host.run(state, mesh, files, options)
     except WeftError as problem:
         from weft.cli._shared import fail
 

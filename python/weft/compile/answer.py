@@ -57,6 +57,8 @@ class Endpoint:
     opaque: bool = False
     inbound_port: int = 0
     about: About | None = None
+    server_name: str = ""
+    """What to send as SNI; empty: the identity."""
 
 
 @dataclass(frozen=True, slots=True)

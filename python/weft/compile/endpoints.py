@@ -48,10 +48,12 @@ def endpoint(mesh: Reading, pod: Pod, address: Address) -> Endpoint:
     if not meshed:
         return Endpoint(address, _labels(pod), opaque=opaque, about=about)
     ours = pod.meshed_by == settings.control_namespace
+    about_it = (pod.service_account, pod.meta.namespace)
     return Endpoint(
         address,
         _labels(pod),
-        identity=settings.identity(pod.service_account, pod.meta.namespace) if ours else "",
+        identity=settings.identity(*about_it) if ours else "",
+        server_name=settings.server_name(*about_it) if ours and settings.spiffe else "",
         http2=not opaque,
         opaque=opaque,
         inbound_port=0 if address.port in PROXY_PORTS else settings.inbound_port,

@@ -1,4 +1,6 @@
 """Who is who: the certificate authority, and the tokens by which a workload proves which service account it runs as.
 
-`ca` makes and loads anchors and issuer and signs leaves, `tokens` makes and verifies tokens. Neither knows gRPC.
+`authority` makes anchors and issuers, `files` reads an issuer that is there, `ca` signs leaves with it, `request` says
+which requests it signs; `tokens` makes and verifies tokens, `bound` says whether their workload exists.
+None knows gRPC.
 """

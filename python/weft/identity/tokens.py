@@ -4,9 +4,12 @@
     token = mint(key.private, Bearer(...), now)       # text for the workload's token file
     bearer = Verifier(key.public).bearer(token, now)  # or TokenRefused
 
-Reads no clock.
+A token names its key (`kid`), so that two keys can be in force while one replaces the other. Reads no clock.
 """
 
+import base64
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -73,20 +76,30 @@ def mint(private_key: bytes, bearer: Bearer, now: datetime, life: timedelta = LI
             "serviceaccount": {"name": bearer.service_account},
         },
     }
-    return jwt.encode(claims, private_key.decode(), algorithm="ES256")
+    private = serialization.load_pem_private_key(private_key, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    return jwt.encode(claims, private, algorithm="ES256", headers={"kid": key_id(private.public_key())})
+
+
+def key_id(key: ec.EllipticCurvePublicKey) -> str:
+    """The name of a key: a digest of it, so that nobody has to hand out names."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
 
 
 class Verifier:
-    """Checks tokens against one public key."""
+    """Checks tokens against the public keys of a PEM file, one or more."""
 
-    def __init__(self, public_key: bytes) -> None:
-        try:
-            key = serialization.load_pem_public_key(public_key)
-        except ValueError as error:
-            raise WeftError("the token key is not a public key in PEM") from error
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise WeftError("the token key is not an ECDSA P-256 key")
-        self._key = key
+    def __init__(self, public_keys: bytes) -> None:
+        self._keys: dict[str, ec.EllipticCurvePublicKey] = {}
+        for block in _PUBLIC_KEY.findall(public_keys) or [public_keys]:
+            try:
+                key = serialization.load_pem_public_key(block)
+            except ValueError as error:
+                raise WeftError("the token key is not a public key in PEM") from error
+            if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+                raise WeftError("the token key is not an ECDSA P-256 key")
+            self._keys[key_id(key)] = key
 
     def bearer(self, token: str, now: datetime) -> Bearer:
         """Return who carries the token, or raise TokenRefused."""
@@ -97,7 +110,10 @@ class Verifier:
                 "verify_nbf": False,
                 "verify_iat": False,
             }
-            claims = jwt.decode(token, self._key, algorithms=["ES256"], audience=AUDIENCE, options=options)
+            key = self._keys.get(str(jwt.get_unverified_header(token).get("kid", "")))
+            if key is None:
+                raise TokenRefused("the token names a key that is not the mesh's", malformed=False)
+            claims = jwt.decode(token, key, algorithms=["ES256"], audience=AUDIENCE, options=options)
         except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
             raise TokenRefused("the token was not signed by the mesh's token key", malformed=False) from error
         except jwt.DecodeError as error:
@@ -117,9 +133,11 @@ def _bearer(claims: dict[str, object]) -> Bearer:
     if len(parts) != 4 or parts[:2] != ["system", "serviceaccount"] or not all(parts):
         raise TokenRefused("the token's subject is not a service account", malformed=True)
     bound = claims.get("kubernetes.io")
-    pod = bound.get("pod") if isinstance(bound, dict) else None
-    if not isinstance(pod, dict):
-        pod = {}
+    bound = bound if isinstance(bound, dict) else {}
+    pod = bound.get("pod")
+    pod = pod if isinstance(pod, dict) else {}
+    if bound.get("namespace", parts[2]) != parts[2]:
+        raise TokenRefused(f"the token's workload is not in namespace {parts[2]}", malformed=False)
     return Bearer(parts[2], parts[3], str(pod.get("name", "")), str(pod.get("uid", "")))
 
 
@@ -130,4 +148,5 @@ def _time(claims: dict[str, object], name: str) -> float:
     return float(value)
 
 
+_PUBLIC_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 SKEW = 5.0

@@ -10,8 +10,11 @@ import json
 import os
 import signal
 import socket
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weft.identity import standing
 from weft.lib.errors import WeftError
 from weft.lib.tasks import start
 from weft.local.output import Log
@@ -85,6 +88,14 @@ class Api:
             found = [each.replica.key for each in self._find(request)]
             await self._mesh.restart(found)
             _send(writer, {"restarted": found})
+        elif what == "identity":
+            _send(writer, await self._identity())
+        elif what in ("rotate-issuer", "rotate-anchors"):
+            async with contextlib.aclosing(self._rotate(request)) as lines:
+                async for line in lines:
+                    _send(writer, {"said": line})
+                    await writer.drain()
+            _send(writer, {"done": True})
         elif what == "stat":
             workloads = self._replicas() if request.get("by") == "replica" else self._workloads()
             _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), workloads)})
@@ -100,16 +111,63 @@ class Api:
     def _workloads(self) -> dict[str, tuple[str, str, str, bool]]:
         """Replica key -> namespace, workload, identity, whether meshed."""
         return {
-            key: (each.replica.namespace, each.replica.workload, each.replica.identity, each.replica.meshed)
+            key: (
+                each.replica.namespace,
+                each.replica.workload,
+                self._mesh.options.identity(each.replica),
+                each.replica.meshed,
+            )
             for key, (each, _) in self._mesh.running.items()
         }
 
     def _replicas(self) -> dict[str, tuple[str, str, str, bool]]:
         """The same with each replica as a workload of its own."""
         return {
-            key: (each.replica.namespace, each.replica.name, each.replica.identity, each.replica.meshed)
+            key: (
+                each.replica.namespace,
+                each.replica.name,
+                self._mesh.options.identity(each.replica),
+                each.replica.meshed,
+            )
             for key, (each, _) in self._mesh.running.items()
         }
+
+    async def _identity(self) -> dict[str, object]:
+        """What every proxy bears and trusts, and what the mesh signs with and trusts."""
+        credentials = self._mesh.control.credentials
+        found = await self._mesh.standings()
+        rows: list[dict[str, object]] = []
+        for key, (running, _) in self._mesh.running.items():
+            if running.sidecar is None:
+                continue
+            said = found.get(key)
+            chain = said.chain if said else ()
+            rows.append(
+                {
+                    "namespace": running.replica.namespace,
+                    "name": running.replica.name,
+                    "identities": standing.names(chain[0]) if chain else [],
+                    "chain": [standing.described(each) for each in chain],
+                    "anchors": [standing.described(each) for each in said.anchors] if said else [],
+                    "answered": said is not None,
+                }
+            )
+        rows.sort(key=lambda row: (str(row["namespace"]), str(row["name"])))
+        trusted = [standing.described(each) for each in credentials.trusted]
+        problem = credentials.problem()
+        return {
+            "workloads": rows,
+            "issuer": standing.described(credentials.issuer),
+            "issuer_problem": {"reason": problem.reason, "hint": problem.hint} if problem else None,
+            "anchors": trusted,
+        }
+
+    def _rotate(self, request: Request) -> AsyncGenerator[str, None]:
+        source, patience = request.get("from"), float(str(request["wait"]))
+        directory, rotation = Path(str(source)) if source else None, self._mesh.control.rotation
+        if request["do"] == "rotate-issuer":
+            return rotation.issuer(directory, patience)
+        return rotation.anchors(directory, patience, str(request["until"]))
 
     def _processes(self) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []

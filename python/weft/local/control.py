@@ -9,38 +9,58 @@ from pathlib import Path
 from weft.lib.errors import WeftError
 from weft.local import sidecar
 from weft.local.credentials import Credentials
+from weft.local.options import Options
 from weft.local.plan import CONTROL_NAMESPACE, TRUST_DOMAIN, Replica
 from weft.local.replica import Sidecar
+from weft.local.rotation import Ask, Rotation
 from weft.local.state import State
 
 
 class Control:
     """Made once per mesh; credentials come to be when the first meshed replica does."""
 
-    def __init__(self, state: State, allow_request_headers: bool = False) -> None:
+    def __init__(self, state: State, options: Options, ask: Ask) -> None:
         self._state = state
-        self._allow_request_headers = allow_request_headers
+        self._options = options
+        self._ask = ask
         self._credentials: Credentials | None = None
+        self._rotation: Rotation | None = None
         self._proxy = ""
 
     def require(self) -> None:
         """Make sure that replicas can be meshed. Raises WeftError when there is no proxy program."""
         self._proxy = find_proxy()
         if self._credentials is None:
-            self._credentials = Credentials.make(self._state.identity)
+            given = self._options.issuer_directory
+            self._credentials = Credentials.make(self._state.identity, Path(given) if given else None)
+            self._rotation = Rotation(self._credentials, self._ask)
 
-    def sidecar(self, replica: Replica) -> Sidecar:
-        """How to run this replica's proxy; its first token is written before this returns."""
+    @property
+    def credentials(self) -> Credentials:
+        """The mesh's CA. Raises WeftError when nothing is meshed."""
+        if self._credentials is None:
+            raise WeftError("nothing in this mesh has an identity", "its workloads are annotated as not injected")
+        return self._credentials
+
+    @property
+    def rotation(self) -> Rotation:
+        """How it is replaced. Raises WeftError when nothing is meshed."""
+        assert self.credentials
+        assert self._rotation is not None
+        return self._rotation
+
+    def sidecar(self, replica: Replica, life: int) -> Sidecar:
+        """How to run this replica's proxy in one of its lives; the first token is written before this returns."""
         assert self._credentials is not None
         credentials = self._credentials
         token = self._state.tokens / f"{replica.namespace}.{replica.name}"
         token.touch(mode=0o600)
-        credentials.write_token(replica, token)
+        credentials.write_token(replica, life, token)
 
         async def renew() -> None:
             while True:
                 await asyncio.sleep(_RENEW_AFTER)
-                credentials.write_token(replica, token)
+                credentials.write_token(replica, life, token)
 
         environment = sidecar.environment(replica, str(token), str(credentials.anchors))
         return Sidecar((*_only(_NET_ADMIN), self._proxy), {"PATH": os.defpath, **environment}, renew)
@@ -60,7 +80,7 @@ class Control:
             *("--policy-port", str(sidecar.POLICY_PORT)),
             *("--admin-port", str(sidecar.CONTROL_PLANE_ADMIN_PORT)),
             *("--control-namespace", CONTROL_NAMESPACE, "--trust-domain", TRUST_DOMAIN),
-            *(("--allow-l5d-request-headers",) if self._allow_request_headers else ()),
+            *self._options.control_plane(),
         )
 
 

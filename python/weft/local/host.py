@@ -19,6 +19,7 @@ from pathlib import Path
 
 from weft.lib.errors import WeftError
 from weft.local import client
+from weft.local.options import Options
 from weft.local.state import State
 
 
@@ -41,20 +42,20 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
-def run(state: State, mesh: str, files: Sequence[Path], allow_request_headers: bool = False) -> int:
+def run(state: State, mesh: str, files: Sequence[Path], options: Options) -> int:
     """Run the mesh until it ends; the exit code. The state directory exists and is removed at the end."""
     try:
-        return asyncio.run(_run(state, mesh, files, allow_request_headers))
+        return asyncio.run(_run(state, mesh, files, options))
     finally:
         state.remove()
 
 
-def detach(state: State, mesh: str, files: Sequence[Path], allow_request_headers: bool = False) -> None:
+def detach(state: State, mesh: str, files: Sequence[Path], options: Options) -> None:
     """Start `weft up` in the background; return when the mesh is ready. Raises WeftError with what it said instead."""
     state.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with state.said.open("w+b") as output:
-        options = ["--mesh", mesh, *(["--allow-l5d-request-headers"] if allow_request_headers else [])]
-        command = [sys.executable, "-m", "weft", "up", *options, "--", *(str(file) for file in files)]
+        said = ["--mesh", mesh, *options.up(), "--", *(str(file) for file in files)]
+        command = [sys.executable, "-m", "weft", "up", *said]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
@@ -76,7 +77,7 @@ def wait_until_gone(state: State) -> None:
     raise WeftError("the mesh does not stop", f"kill the process that {state.owner} names: everything goes with it")
 
 
-async def _run(state: State, mesh: str, files: Sequence[Path], allow_request_headers: bool) -> int:
+async def _run(state: State, mesh: str, files: Sequence[Path], options: Options) -> int:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     lifeline, hold = os.pipe()
     order = {
@@ -86,7 +87,7 @@ async def _run(state: State, mesh: str, files: Sequence[Path], allow_request_hea
         "binder": theirs.fileno(),
         "lifeline": lifeline,
         "application_uid": _application_uid(),
-        "allow_request_headers": allow_request_headers,
+        "options": options.written(),
     }
     command = [
         *("setpriv", "--pdeathsig", "KILL"),

@@ -11,12 +11,15 @@ Objects = dict[str, object]
 """File name -> document."""
 
 
-def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening]) -> Objects:
-    """All documents; the replicas whose keys are in `ready` are marked so. `listening` is about IPv6, by key."""
+def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening], lives: Mapping[str, int]) -> Objects:
+    """All documents; the replicas whose keys are in `ready` are marked so. `listening` is about IPv6, by key.
+
+    `lives` says how often each was started: a pod that comes again under a name is another pod.
+    """
     objects: Objects = {}
     for key, replica in plan.replicas.items():
         objects[_file("pod", replica.namespace, replica.name)] = pod(
-            replica, plan.labels[key], key in ready, takes_ipv6(replica, listening)
+            replica, plan.labels[key], key in ready, takes_ipv6(replica, listening), lives.get(key, 0)
         )
     for service in plan.services.values():
         objects[_file("service", service.namespace, service.name)] = _service(service)
@@ -26,7 +29,7 @@ def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening])
     return objects
 
 
-def pod(replica: Replica, labels: Labels, ready: bool, dual: bool) -> dict[str, object]:
+def pod(replica: Replica, labels: Labels, ready: bool, dual: bool, life: int) -> dict[str, object]:
     """One replica as a Pod; `dual`: it can be reached by IPv6 too."""
     return {
         "apiVersion": "v1",
@@ -34,7 +37,7 @@ def pod(replica: Replica, labels: Labels, ready: bool, dual: bool) -> dict[str, 
         "metadata": {
             "name": replica.name,
             "namespace": replica.namespace,
-            "uid": uid(replica.key),
+            "uid": uid(replica.key, life),
             "labels": dict(labels.labels),
             "annotations": dict(labels.annotations),
         },
@@ -52,9 +55,9 @@ def pod(replica: Replica, labels: Labels, ready: bool, dual: bool) -> dict[str, 
     }
 
 
-def uid(key: str) -> str:
-    """A replica's lasting id, in the form of a UUID."""
-    digest = hashlib.sha256(f"weft replica {key}".encode()).hexdigest()
+def uid(key: str, life: int) -> str:
+    """The id of a replica in one of its lives, in the form of a UUID."""
+    digest = hashlib.sha256(f"weft replica {key} {life}".encode()).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
 
 

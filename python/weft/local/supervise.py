@@ -15,15 +15,17 @@ from pathlib import Path
 
 import watchfiles
 
+from weft.identity.standing import Standing
 from weft.lib.errors import Problem, WeftError
 from weft.lib.tasks import start
-from weft.local import difference, fabric, namespaces, objects, plan, reading, rules, zone
+from weft.local import difference, fabric, given, namespaces, objects, plan, proxy_admin, reading, rules, zone
 from weft.local.addresses import GATEWAY
 from weft.local.api import Api
 from weft.local.children import Children
 from weft.local.control import Control
 from weft.local.listening import Listening
 from weft.local.metrics import Sampler
+from weft.local.options import Options
 from weft.local.plan import Plan, Replica
 from weft.local.publish import Published
 from weft.local.replica import Running, Surroundings
@@ -42,7 +44,7 @@ class Supervisor:
         files: Sequence[Path],
         published_by: socket.socket,
         application_uid: int,
-        allow_request_headers: bool = False,
+        options: Options,
     ) -> None:
         self.state = state
         self.mesh = mesh
@@ -59,11 +61,16 @@ class Supervisor:
         self.sampler = Sampler(self.meshed_addresses)
         self._children = Children()
         self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
-        self._control = Control(state, allow_request_headers)
+        self.options = options
+        self.control = Control(state, options, self.standings)
         self._published = Published(published_by, self.ready_addresses)
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
+        self._following: asyncio.Task[None] | None = None
+        """Watches the directory of a given issuer."""
         self._numbers = 0
+        self._lives: dict[str, int] = {}
+        """How often each replica was started, by key."""
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
@@ -90,7 +97,7 @@ class Supervisor:
                 background.append(start(group, "watch mesh files", self._watch()))
                 await self.stopping.wait()
                 _say("stopping")
-                for task in background:
+                for task in (*background, *filter(None, [self._following])):
                     task.cancel()
                 await self._stop([key for key in self.running if key != _CONTROL])
                 await self._stop(list(self.running))
@@ -143,12 +150,23 @@ class Supervisor:
             key: running.replica.address for key, (running, _) in self.running.items() if running.sidecar is not None
         }
 
+    async def standings(self) -> dict[str, Standing | None]:
+        """What every proxy that runs says of its identity. One that starts later reads everything anew."""
+        running = {
+            key: each.replica.address
+            for key, (each, _) in self.running.items()
+            if each.proxy is not None and each.proxy.running
+        }
+        return await proxy_admin.standings(running)
+
     async def restart(self, keys: Sequence[str]) -> None:
         """Stop these replicas and start them again, one after the other; each is ready before the next one stops."""
         for key in keys:
             replica = self.running[key][0].replica
             await self._withdraw([key])
             await self._stop([key])
+            self._expect([key])
+            await self._refresh()
             self._start(key, replica)
             while key in self.running and not self.running[key][0].ready:
                 await self.change.wait()
@@ -165,7 +183,8 @@ class Supervisor:
     async def _apply(self, new: Plan) -> None:
         change = difference.between(self.current, new)
         if any(replica.meshed for replica in new.replicas.values()):
-            self._control.require()
+            self.control.require()
+            self._follow_given_issuer()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane(self.dual))
         await self._withdraw([*change.stop, *change.restart])
@@ -173,6 +192,7 @@ class Supervisor:
         for listen in change.close:
             self._published.close(listen)
         self.current = new
+        self._expect([*change.start, *change.restart])
         await self._refresh()
         if _CONTROL in self.running:
             while not self.running[_CONTROL][0].ready:
@@ -186,15 +206,26 @@ class Supervisor:
             except OSError as problem:
                 _say(str(problem))
 
+    def _follow_given_issuer(self) -> None:
+        directory = self.options.issuer_directory
+        if directory and self._following is None:
+            following = given.follow(Path(directory), self.control.credentials, self.control.rotation, _say)
+            self._following = start(self._group, "follow the issuer", following)
+
+    def _expect(self, keys: Sequence[str]) -> None:
+        """These replicas begin another life: tokens of the one before are good for nothing from the next refresh on."""
+        for key in keys:
+            self._lives[key] = self._lives.get(key, 0) + 1
+
     def _start(self, key: str, replica: Replica) -> None:
         self._numbers += 1
         running = Running(
             replica=replica,
             number=self._numbers,
             around=self._around,
-            sidecar=self._control.sidecar(replica) if replica.meshed else None,
+            sidecar=self.control.sidecar(replica, self._lives.get(key, 0)) if replica.meshed else None,
             rules=lambda: self._rules(replica),
-            privileged_command=self._control.command() if key == _CONTROL else (),
+            privileged_command=self.control.command() if key == _CONTROL else (),
         )
         self.running[key] = running, start(self._group, f"replica {key}", self._guard(key, running))
 
@@ -239,10 +270,12 @@ class Supervisor:
     async def _refresh(self) -> None:
         ready, listening = self.ready(), self.listening()
         self.names = zone.build(self.current, ready, listening)
-        documents = objects.build(self.current, ready, listening)
+        documents = objects.build(self.current, ready, listening, self._lives)
         if _CONTROL in self.running:
             control, labels = objects.control_plane(self.dual), objects.CONTROL_LABELS
-            documents["pod-control-plane.json"] = objects.pod(control, labels, _CONTROL in ready, self.dual)
+            documents["pod-control-plane.json"] = objects.pod(
+                control, labels, _CONTROL in ready, self.dual, self._lives.get(_CONTROL, 0)
+            )
         try:
             self._store.write(documents)
         except OSError as problem:
@@ -321,7 +354,7 @@ async def _run(order: dict[str, object]) -> int:
         files=[Path(str(file)) for file in _list(order["files"])],
         published_by=binder,
         application_uid=int(str(order["application_uid"])),
-        allow_request_headers=order["allow_request_headers"] is True,
+        options=Options.read(order["options"]),
     )
     lifeline = int(str(order["lifeline"]))
 

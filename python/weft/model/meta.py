@@ -30,13 +30,14 @@ class ObjectId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """A document's metadata. `created` is the RFC 3339 time as written, or empty."""
+    """A document's metadata. `created` is the RFC 3339 time as written, `uid` tells generations apart; or empty."""
 
     id: ObjectId
     origin: Origin
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    uid: str = ""
 
     @property
     def namespace(self) -> str:

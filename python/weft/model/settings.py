@@ -39,8 +39,17 @@ class Settings:
     allow_request_headers: bool = False
     """Whether a request's own `l5d-*` headers may change the timeouts and retries of its route."""
 
+    spiffe: bool = False
+    """Whether workloads are known by SPIFFE URIs. Their certificates bear the DNS-like name as well, for SNI."""
+
     def identity(self, service_account: str, namespace: str) -> str:
-        """Return the name in the certificate of a workload that runs as this service account."""
+        """Return who a workload is that runs as this service account, as peers and policies name it."""
+        if self.spiffe:
+            return f"spiffe://{self.trust_domain}/ns/{namespace}/sa/{service_account}"
+        return self.server_name(service_account, namespace)
+
+    def server_name(self, service_account: str, namespace: str) -> str:
+        """Return the DNS-like name of such a workload: what a client sends as SNI, and asks a certificate for."""
         return f"{service_account}.{namespace}.serviceaccount.identity.{self.control_namespace}.{self.trust_domain}"
 
     def authority(self, service: str, namespace: str, port: int, family: Family | None = None) -> str:

@@ -46,6 +46,7 @@ def meta(tree: Tree, group: str, kind: str, written: Metadata, *, namespaced: bo
         labels={key: str(value) for key, value in written.labels.items()},
         annotations=annotations,
         created=written.creation_timestamp,
+        uid=written.uid,
     )
 
 

@@ -1,17 +1,18 @@
-"""The identity service: a token and a certificate request in, a certificate of a day out.
+"""The identity service: a token and a certificate request in, a certificate out.
 
-Decides only the order of checks and their gRPC codes; what a valid token or request is, `weft.identity` says.
-The issuer's files are looked at on each call and loaded again when they changed: the last good stays in force.
+Decides only the order of checks and their gRPC codes; what a valid token, workload or request is, `weft.identity` says.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
-from pathlib import Path
 
 import grpc
 
+from weft.answers import Answers
 from weft.gen import identity_pb2
-from weft.identity import ca, tokens
+from weft.identity import bound, ca, tokens
+from weft.identity.files import InForce
+from weft.identity.request import Refused
 from weft.lib.clock import Clock
 from weft.lib.errors import WeftError
 from weft.serve.stream import Context
@@ -20,32 +21,28 @@ log = logging.getLogger(__name__)
 
 
 class Certify:
-    """Signs for whoever proves a service account of the mesh."""
+    """Signs for whoever proves to be a workload of the mesh."""
 
-    def __init__(
-        self, directory: Path, verifier: tokens.Verifier, identity_of: Callable[[str, str], str], clock: Clock
-    ) -> None:
-        self._directory = directory
+    def __init__(self, issuing: InForce, verifier: tokens.Verifier, answers: Answers, clock: Clock) -> None:
+        self.issuing = issuing
         self._verifier = verifier
-        self._identity_of = identity_of
+        self._answers = answers
         self._clock = clock
-        self._stamp = self._look()
-        self.issuer = ca.load(directory)
         self.issued = 0
+        self.refused = 0
 
     async def certify(self, request: identity_pb2.CertifyRequest, context: Context) -> bytes:
         """Answer Identity.Certify."""
         identity = request.identity
         if not identity or not request.token or not request.certificate_signing_request:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "identity, token and request are all needed")
-        now = self._clock()
         try:
-            bearer = self._verifier.bearer(request.token.decode("ascii", "replace"), now)
-            proven = self._identity_of(bearer.service_account, bearer.namespace)
-            if identity != proven:
-                raise ca.Refused(f"the token proves {proven}, not {identity}", malformed=False)
-            leaf = self._current().issue(request.certificate_signing_request, identity, now)
-        except (tokens.TokenRefused, ca.Refused) as refused:
+            bearer = await self._bearer(request)
+            names = self._names(bearer, identity)
+            now = self._clock()
+            leaf = self.issuing.look(now).issue(request.certificate_signing_request, names, now)
+        except (tokens.TokenRefused, Refused) as refused:
+            self.refused += 1
             log.warning("no certificate", extra={"fields": {"identity": identity, "reason": str(refused)}})
             code = grpc.StatusCode.INVALID_ARGUMENT if refused.malformed else grpc.StatusCode.FAILED_PRECONDITION
             await context.abort(code, str(refused))
@@ -61,25 +58,32 @@ class Certify:
         response.valid_until.FromDatetime(leaf.valid_until.replace(tzinfo=None))
         return response.SerializeToString()
 
-    def _current(self) -> ca.Issuer:
-        stamp = self._look()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self.issuer = ca.load(self._directory)
-                log.info("issuer loaded", extra={"fields": {"valid_until": self.issuer.valid_until.isoformat()}})
-            except WeftError as error:
-                log.error(
-                    "new issuer refused, the old one stays: %s", error.reason, extra={"fields": {"hint": error.hint}}
-                )
-        return self.issuer
+    async def keep_looking(self) -> None:
+        """Look at the issuer's files until cancelled: a broken one is said before somebody needs it."""
+        while True:
+            self.issuing.look(self._clock())
+            await asyncio.sleep(LOOK_SECONDS)
 
-    def _look(self) -> tuple[int, ...]:
-        stamp: list[int] = []
-        for name in (ca.ANCHORS, ca.ISSUER, ca.ISSUER_KEY):
-            try:
-                about = (self._directory / name).stat()
-                stamp += (about.st_ino, about.st_mtime_ns, about.st_size)
-            except OSError:
-                stamp += (0, 0, 0)
-        return tuple(stamp)
+    async def _bearer(self, request: identity_pb2.CertifyRequest) -> tokens.Bearer:
+        """Who asks. The proxy of a new workload may be faster than the news of it: waited for, for a moment."""
+        bearer = self._verifier.bearer(request.token.decode("ascii", "replace"), self._clock())
+        try:
+            async with asyncio.timeout(NEWS_SECONDS):
+                while bound.refusal(self._answers.snapshot, bearer):
+                    await self._answers.changed.wait()
+        except TimeoutError:
+            reason = bound.refusal(self._answers.snapshot, bearer)
+            raise tokens.TokenRefused(reason, malformed=False) from None
+        return bearer
+
+    def _names(self, bearer: tokens.Bearer, asked: str) -> ca.Names:
+        settings = self._answers.snapshot.settings
+        about = (bearer.service_account, bearer.namespace)
+        proven, dns = settings.identity(*about), settings.server_name(*about)
+        if asked not in (proven, dns):
+            raise Refused(f"the token proves {proven}, not {asked}", malformed=False)
+        return ca.Names(dns, proven if settings.spiffe else "")
+
+
+NEWS_SECONDS = 1.0
+LOOK_SECONDS = 5.0

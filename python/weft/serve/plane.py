@@ -9,12 +9,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 
 from weft.answers import Answers
+from weft.identity.ca import Lifetimes
+from weft.identity.files import InForce
 from weft.identity.tokens import Verifier
 from weft.lib import tasks
 from weft.lib.clock import Clock
@@ -36,6 +38,9 @@ class Options:
 
     objects: Path
     issuer_directory: Path
+    trust_anchors: Path | None = None
+    """The anchors, where they are not `ca.crt` of the issuer's directory."""
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
     token_key: Path
     settings: Settings
     listen: str = "0.0.0.0"
@@ -63,7 +68,8 @@ async def running(options: Options, clock: Clock) -> AsyncIterator[Ports]:
         verifier = Verifier(options.token_key.read_bytes())
     except OSError as error:
         raise WeftError(f"cannot read {options.token_key}: {error.strerror}", "--token-key names a PEM file") from error
-    certify = Certify(options.issuer_directory, verifier, options.settings.identity, clock)
+    issuing = InForce(options.issuer_directory, options.trust_anchors, options.lifetimes, clock())
+    certify = Certify(issuing, verifier, answers, clock)
     source = Directory(options.objects, answers.replace)
     seen = asyncio.Event()
     listening = asyncio.Event()
@@ -72,15 +78,20 @@ async def running(options: Options, clock: Clock) -> AsyncIterator[Ports]:
     gauges.watch("weft_questions", "Different questions that proxies wait on", lambda: len(answers))
     gauges.watch("weft_answers_made", "Answers computed since the start", lambda: answers.made)
     gauges.watch("weft_certificates_issued", "Certificates issued since the start", lambda: certify.issued)
+    gauges.watch("weft_certificates_refused", "Requests for a certificate that were refused", lambda: certify.refused)
+    gauges.watch("weft_issuer_problem", "1: the issuer's files are not usable", lambda: issuing.problem is not None)
     gauges.watch(
         "issuer_cert_ttl_seconds",
         "Time until the issuer's certificate expires",
-        lambda: (certify.issuer.valid_until - clock()).total_seconds(),
+        lambda: (issuing.issuer.valid_until - clock()).total_seconds(),
     )
     admin = Admin(gauges, lambda: seen.is_set() and listening.is_set())
     async with asyncio.TaskGroup() as group:
         admin_server = await _admin(admin, options)
-        source_task = tasks.start(group, "source", source.run(seen))
+        background = [
+            tasks.start(group, "source", source.run(seen)),
+            tasks.start(group, "issuer", certify.keep_looking()),
+        ]
         servers: list[grpc.aio.Server] = []
         try:
             await seen.wait()  # a proxy that asks before the first snapshot would hear NOT_FOUND
@@ -99,7 +110,8 @@ async def running(options: Options, clock: Clock) -> AsyncIterator[Ports]:
             listening.clear()
             await asyncio.gather(*(server.stop(GRACE_SECONDS) for server in servers))
             admin_server.close()
-            source_task.cancel()
+            for task in background:
+                task.cancel()
 
 
 async def _serve(servers: list[grpc.aio.Server], host: str, port: int, handlers: Sequence[Handler]) -> int:

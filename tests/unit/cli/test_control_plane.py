@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 
 import weft
-from weft.identity import ca, tokens
+from weft.cli._duration import DURATION
+from weft.identity import authority, tokens
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(weft.__file__).parents[1])}
 ANY_PORTS = ["--identity-port=0", "--destination-port=0", "--policy-port=0", "--admin-port=0", "--listen=127.0.0.1"]
@@ -19,7 +21,7 @@ ANY_PORTS = ["--identity-port=0", "--destination-port=0", "--policy-port=0", "--
 
 def command(directory: Path) -> list[str]:
     (directory / "objects").mkdir()
-    ca.create(directory / "issuer", "cluster.local", datetime.now(UTC))
+    authority.create(directory / "issuer", "cluster.local", datetime.now(UTC))
     (directory / "token.pub").write_bytes(tokens.create_key().public)
     files = [f"--objects={directory}/objects", f"--issuer-dir={directory}/issuer", f"--token-key={directory}/token.pub"]
     return [sys.executable, "-m", "weft", "control-plane", *files, *ANY_PORTS]
@@ -48,3 +50,24 @@ def test_what_is_missing_is_said_with_a_hint(tmp_path: Path, missing: str, words
     assert words in result.stderr
     assert "hint:" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("24h", timedelta(hours=24)),
+        ("1h30m", timedelta(minutes=90)),
+        ("20s", timedelta(seconds=20)),
+        ("500ms", timedelta(milliseconds=500)),
+    ],
+)
+def test_durations_are_written_as_in_linkerds_options(written: str, read: timedelta) -> None:
+    """Requirement: Go's form, of which these units are used."""
+    assert DURATION.convert(written, None, None) == read
+
+
+@pytest.mark.parametrize("written", ["", "24", "h", "1d", "1h 30m", "-1s"])
+def test_what_is_no_duration_is_said(written: str) -> None:
+    """Requirement: the text is repeated, and an example is given."""
+    with pytest.raises(click.BadParameter, match="such as 24h"):
+        DURATION.convert(written, None, None)

@@ -114,7 +114,7 @@ def test_families_are_as_the_service_says(
     """Requirement: ipFamilies and ipFamilyPolicy mean what they mean in Kubernetes; without them both are given."""
     made = planned(mesh + SERVICE.replace("spec: {", f"spec: {{{spec} "))
     assert made.services["default/voting"].addresses == addresses
-    document = objects.build(made, set(), {})["service-default-voting.json"]
+    document = objects.build(made, set(), {}, {})["service-default-voting.json"]
     assert isinstance(document, dict)
     assert document["spec"]["clusterIPs"] == list(addresses)
     assert document["spec"]["ipFamilies"] == ["IPv6" if ":" in each else "IPv4" for each in addresses]
@@ -162,7 +162,7 @@ def test_a_published_port_that_moves_closes_and_opens(tmp_path: Path, mesh: str,
 def test_pods_are_written_as_kubernetes_shapes_them(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
     """Requirement: a meshed pod carries the control plane's label, its origin and whether it is ready."""
     made = planned(mesh + SERVICE)
-    written = objects.build(made, {"default/voting-0"}, {})
+    written = objects.build(made, {"default/voting-0"}, {}, {})
     pod = written["pod-default-voting-0.json"]
     assert isinstance(pod, dict)
     assert pod["metadata"]["labels"]["linkerd.io/control-plane-ns"] == "weft"

@@ -37,6 +37,17 @@ def test_large_sets_go_in_several_messages_below_grpcs_limit() -> None:
     assert [len(each.remove.addrs) for each in gone] == [1000, 1000, 499]
 
 
+def test_an_identity_is_told_in_its_own_form() -> None:
+    """Requirement: a URI as a URI with the name to send as SNI beside it; a DNS-like name is both."""
+    at = Address("10.0.0.1", 80)
+    spiffe = destination.endpoint(Endpoint(at, {}, "spiffe://root/ns/default/sa/web", server_name="web.default"))
+    assert spiffe.tls_identity.WhichOneof("strategy") == "uri_like_identity"
+    assert spiffe.tls_identity.uri_like_identity.uri == "spiffe://root/ns/default/sa/web"
+    assert spiffe.tls_identity.server_name.name == "web.default"
+    dns = destination.endpoint(Endpoint(at, {}, "web.default")).tls_identity
+    assert (dns.dns_like_identity.name, dns.server_name.name) == ("web.default", "web.default")
+
+
 def test_ipv6_is_two_integers_of_64_bits() -> None:
     """Requirement: hextets 1-4 in `first`, 5-8 in `last`; a mapped IPv4 address is read as IPv4."""
     assert wire.ip("fd00::1") == net_pb2.IPAddress(ipv6=net_pb2.IPv6(first=0xFD00 << 48, last=1))

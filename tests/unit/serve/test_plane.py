@@ -5,29 +5,24 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from weft.gen import (
     destination_pb2,
     destination_pb2_grpc,
-    identity_pb2,
-    identity_pb2_grpc,
     inbound_pb2,
     inbound_pb2_grpc,
     net_pb2,
     outbound_pb2,
     outbound_pb2_grpc,
 )
-from weft.identity import ca, tokens
+from weft.identity import authority, tokens
 from weft.lib import clock
 from weft.model.settings import Settings
 from weft.serve import plane
@@ -61,7 +56,7 @@ class Mesh:
 async def mesh(path: Path, start: Callable[[Path], None] = lambda objects: None) -> AsyncIterator[Mesh]:
     objects, issuer, key_file = path / "objects", path / "issuer", path / "token.pub"
     objects.mkdir()
-    ca.create(issuer, "cluster.local", datetime.now(UTC))
+    authority.create(issuer, "cluster.local", datetime.now(UTC))
     key = tokens.create_key()
     key_file.write_bytes(key.public)
     start(objects)
@@ -229,34 +224,6 @@ async def test_policies_answer_a_meshed_pair(tmp_path: Path) -> None:
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_proxy_gets_a_certificate_for_the_account_its_token_proves(tmp_path: Path) -> None:
-    """Requirement: Certify signs a DER request for a day, for the identity of the token and no other."""
-    async with mesh(tmp_path) as running, channel(running.ports.identity) as to:
-        stub = identity_pb2_grpc.IdentityStub(to)
-        name = "web.default.serviceaccount.identity.weft.cluster.local"
-        token = tokens.mint(running.key.private, tokens.Bearer("default", "web", "web-0", "u"), datetime.now(UTC))
-        request = identity_pb2.CertifyRequest(
-            identity=name, token=token.encode(), certificate_signing_request=_csr(name)
-        )
-        response = await stub.Certify(request)
-        leaf = x509.load_der_x509_certificate(response.leaf_certificate)
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        assert names.get_values_for_type(x509.DNSName) == [name]
-        (issuer,) = (x509.load_der_x509_certificate(each) for each in response.intermediate_certificates)
-        leaf.verify_directly_issued_by(issuer)
-        issuer.verify_directly_issued_by(ca.load(running.issuer).anchors[0])
-        assert response.valid_until.ToDatetime(UTC) == leaf.not_valid_after_utc
-        assert timedelta(hours=23) < leaf.not_valid_after_utc - datetime.now(UTC) < timedelta(hours=25)
-
-        other = "root.default.serviceaccount.identity.weft.cluster.local"
-        request = identity_pb2.CertifyRequest(
-            identity=other, token=token.encode(), certificate_signing_request=_csr(other)
-        )
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Certify(request)
-        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-
-
 async def test_the_admin_port_says_ready_and_shows_metrics(tmp_path: Path) -> None:
     """Requirement: /ready answers 200 once the first snapshot is in and the servers listen."""
     async with mesh(tmp_path) as running:
@@ -307,10 +274,3 @@ async def _until_default(stub: outbound_pb2_grpc.OutboundPoliciesStub, ip: str, 
 def _traffic(ip: str, port: int) -> outbound_pb2.TrafficSpec:
     address = net_pb2.TcpAddress(ip=net_pb2.IPAddress(ipv4=int(IPv4Address(ip))), port=port)
     return outbound_pb2.TrafficSpec(source_workload='{"ns":"default","pod":"c"}', addr=address)
-
-
-def _csr(name: str) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName([x509.DNSName(name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=False)
-    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -26,6 +26,7 @@ use tower_service::Service;
 use weft_core::identity::Identity;
 
 use super::place::Place;
+use crate::identity::anchors::Anchors;
 use crate::tls::{self, Certified};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -48,7 +49,7 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) enum Proof {
     /// Nothing, as it has no certificate yet; the server is verified against these anchors.
-    Anonymous(watch::Receiver<Arc<RootCertStore>>),
+    Anonymous(watch::Receiver<Arc<Anchors>>),
     /// The certificate in force; the first connection waits for it.
     Certified(watch::Receiver<Option<Arc<Certified>>>),
 }
@@ -130,14 +131,14 @@ async fn dial(addr: SocketAddr, mark: Option<u32>) -> io::Result<TcpStream> {
 async fn config(proof: Proof, name: &ServerName<'_>) -> io::Result<Arc<ClientConfig>> {
     let expected = Identity::parse(&name.to_str()).map_err(|error| io::Error::other(error.0))?;
     let made = match proof {
-        Proof::Anonymous(roots) => {
-            let roots = roots.borrow().clone();
-            tls::control_client(&roots, None, &expected)
+        Proof::Anonymous(anchors) => {
+            let anchors = anchors.borrow().clone();
+            tls::control_client(&anchors.roots, None, &expected)
         }
         Proof::Certified(mut certified) => {
             let certified = certified.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
             let certified = certified.ok_or_else(|| io::Error::other("no certificate"))?;
-            tls::control_client(&certified.roots, Some(&certified), &expected)
+            tls::control_client(&certified.anchors.roots, Some(&certified), &expected)
         }
     };
     made.map_err(io::Error::other)
@@ -205,13 +206,11 @@ mod tests {
     fn certified(ca: &Ca, name: &str) -> (Certified, PrivateKeyDer<'static>) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, ca).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(ca.der().clone()).unwrap();
         let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let certified = Certified {
             chain: vec![certificate.der().clone()],
             key: rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).unwrap(),
-            roots: roots.into(),
+            anchors: Anchors::new(vec![ca.der().clone()]).unwrap().into(),
             not_after: SystemTime::UNIX_EPOCH,
         };
         (certified, der)
@@ -221,8 +220,10 @@ mod tests {
     async fn attempt(ca: &Ca, server: &str, expected: &str, proof: Proof) -> Result<usize, String> {
         let (certified, key) = certified(ca, server);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(certified.roots, provider.clone()).allow_unauthenticated().build().unwrap();
+        let clients = WebPkiClientVerifier::builder_with_provider(certified.anchors.roots.clone(), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .unwrap();
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
@@ -253,7 +254,7 @@ mod tests {
     async fn both_sides_prove_themselves() {
         let ca = ca();
         let mine = certified(&ca, "web.default").0;
-        let (_hold, anchors) = watch::channel(mine.roots.clone());
+        let (_hold, anchors) = watch::channel(mine.anchors.clone());
         let proof = Proof::Certified(watch::channel(Some(Arc::new(mine))).1);
         assert_eq!(attempt(&ca, "policy.weft", "policy.weft", proof.clone()).await, Ok(1));
         assert_eq!(attempt(&ca, "policy.weft", "policy.weft", Proof::Anonymous(anchors)).await, Ok(0));

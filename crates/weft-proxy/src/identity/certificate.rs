@@ -7,6 +7,7 @@ use rustls::RootCertStore;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
+use weft_core::renewal::Held;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::r#gen::identity::CertifyResponse;
@@ -15,12 +16,12 @@ use crate::r#gen::identity::CertifyResponse;
 pub(super) struct Leaf {
     /// Leaf first.
     pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) not_after: SystemTime,
+    pub(super) held: Held,
 }
 
 impl Leaf {
     /// Reads the answer (DER); errors say what is wrong with it.
-    pub(super) fn read(response: CertifyResponse, key: &Arc<dyn SigningKey>) -> Result<Leaf, String> {
+    pub(super) fn read(response: CertifyResponse, key: &Arc<dyn SigningKey>, obtained: SystemTime) -> Result<Leaf, String> {
         let mut chain = vec![CertificateDer::from(response.leaf_certificate)];
         chain.extend(response.intermediate_certificates.into_iter().map(CertificateDer::from));
         let mut not_after = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::MAX >> 12);
@@ -35,7 +36,7 @@ impl Leaf {
             not_after = not_after.min(valid_until);
         }
         CertifiedKey::new(chain.clone(), key.clone()).keys_match().map_err(|_| "the issued certificate is for another key".to_string())?;
-        Ok(Leaf { chain, not_after })
+        Ok(Leaf { chain, held: Held { obtained, not_after } })
     }
 
     /// Whether a peer that trusts `roots` would accept it, as client and as server, under `name`.

@@ -1,12 +1,13 @@
 //! How this proxy gets its certificate, and a new one before it ends.
 //!
 //! The key is made in this process and never leaves it. Its certificate is requested with the workload's token, checked as a peer
-//! would check it, published, and renewed at 70 % of the life that is left. While the identity service is away the last good
-//! certificate stays in force to its end. It never decides who may talk to whom.
+//! would check it, published, and renewed when weft-core says so, or soon after the trust anchors changed. While the identity service
+//! is away the last good certificate stays in force to its end. It never decides who may talk to whom.
 
 pub(crate) mod anchors;
 mod certificate;
 mod key;
+mod shown;
 mod status;
 
 use std::future::Future;
@@ -14,15 +15,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls::RootCertStore;
 use rustls_pki_types::ServerName;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tonic::Status as GrpcStatus;
 use tonic::transport::Channel;
+use weft_core::renewal::Pace;
 
+use self::anchors::Anchors;
 use self::certificate::Leaf;
 use self::key::Key;
+pub(crate) use self::shown::shown;
 pub(crate) use self::status::{FAMILIES, Status};
 use crate::control::backoff::{Backoff, Chance};
 use crate::r#gen::identity::identity_client::IdentityClient;
@@ -35,14 +38,15 @@ const TOKEN_LIMIT: usize = 64 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Sleeps are cut into pieces, so that a machine that was suspended notices a clock that went on.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(15);
+/// After a change of the anchors all proxies renew; this spreads them.
+const SPREAD: Duration = Duration::from_secs(2);
 
 /// What renewal is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) local_name: String,
     pub(crate) token_file: PathBuf,
-    pub(crate) min_refresh: Duration,
-    pub(crate) max_refresh: Duration,
+    pub(crate) pace: Pace,
     pub(crate) backoff: Backoff,
     pub(crate) chance: Chance,
     pub(crate) now: fn() -> SystemTime,
@@ -53,7 +57,7 @@ pub(crate) struct Renewal {
     config: Config,
     name: ServerName<'static>,
     key: Key,
-    anchors: watch::Receiver<Arc<RootCertStore>>,
+    anchors: watch::Receiver<Arc<Anchors>>,
     publish: watch::Sender<Option<Arc<Certified>>>,
     status: Arc<Status>,
 }
@@ -67,7 +71,7 @@ pub(crate) struct Seen {
 
 impl Renewal {
     /// Makes the key; errors say why there can be none.
-    pub(crate) fn new(config: Config, anchors: watch::Receiver<Arc<RootCertStore>>) -> Result<(Renewal, Seen), String> {
+    pub(crate) fn new(config: Config, anchors: watch::Receiver<Arc<Anchors>>) -> Result<(Renewal, Seen), String> {
         let name = ServerName::try_from(config.local_name.clone()).map_err(|error| format!("{}: {error}", config.local_name))?;
         let key = Key::generate(&config.local_name).map_err(|error| format!("no key can be made: {error}"))?;
         let (publish, certified) = watch::channel(None);
@@ -96,20 +100,19 @@ impl Renewal {
             let pause = match self.obtain(&certify).await {
                 Ok(new) => {
                     failures = 0;
-                    let now = (self.config.now)();
-                    let pause = refresh_in(now, new.not_after, self.config.min_refresh, self.config.max_refresh);
-                    self.status.refreshed(now, new.not_after);
-                    tracing::debug!(identity = self.config.local_name, next = ?pause, "certified");
+                    self.status.refreshed(new.held);
+                    tracing::debug!(identity = self.config.local_name, next = ?new.held.due_in(self.config.pace, new.held.obtained), "certified");
                     leaf = Some(new);
                     self.publish(&leaf);
-                    pause
+                    Pause::UntilDue
                 }
                 Err(why) => {
                     failures = failures.saturating_add(1);
                     self.status.failed();
                     let pause = self.config.backoff.pause(failures, (self.config.chance)());
-                    tracing::warn!(identity = self.config.local_name, %why, again = ?pause, "not certified");
-                    pause
+                    let ends_in = leaf.as_ref().map(|leaf| tracing::field::debug(leaf.held.ends_in((self.config.now)())));
+                    tracing::warn!(identity = self.config.local_name, %why, again = ?pause, ends_in, "not certified");
+                    Pause::For(pause)
                 }
             };
             self.wait(pause, &mut leaf).await;
@@ -134,50 +137,75 @@ impl Renewal {
             Ok(Err(status)) => return Err(format!("the identity service: {:?} {}", status.code(), status.message())),
             Err(_) => return Err("the identity service did not answer in time".into()),
         };
-        let leaf = Leaf::read(response, self.key.signing())?;
-        leaf.verify(&self.name, &self.anchors.borrow(), (self.config.now)())?;
+        let now = (self.config.now)();
+        let leaf = Leaf::read(response, self.key.signing(), now)?;
+        leaf.verify(&self.name, &self.anchors.borrow().roots, now)?;
         Ok(leaf)
     }
 
     /// Waits for the next request; meanwhile new anchors are published, and the end of the certificate is heeded.
-    async fn wait(&mut self, pause: Duration, leaf: &mut Option<Leaf>) {
-        let until = (self.config.now)() + pause;
+    async fn wait(&mut self, mut pause: Pause, leaf: &mut Option<Leaf>) {
         loop {
-            let left = until.duration_since((self.config.now)()).unwrap_or_default();
-            if left.is_zero() {
-                return;
-            }
-            let anchors_changed = tokio::select! {
-                () = sleep(left.min(LOOK_AT_CLOCK)) => false,
-                Ok(()) = self.anchors.changed() => true,
-            };
             let now = (self.config.now)();
-            if leaf.as_ref().is_some_and(|leaf| leaf.not_after <= now) {
+            if leaf.as_ref().is_some_and(|leaf| leaf.held.ends_in(now).is_zero()) {
                 tracing::error!(identity = self.config.local_name, "the certificate has ended and could not be renewed");
                 *leaf = None;
                 self.publish(leaf);
-            } else if anchors_changed && leaf.is_some() {
-                self.publish(leaf);
-                // Peers with the same new anchors would refuse the certificate: get another one now.
-                if leaf.as_ref().is_some_and(|leaf| leaf.verify(&self.name, &self.anchors.borrow(), now).is_err()) {
-                    return;
+            }
+            let left = match (&pause, &leaf) {
+                (Pause::For(left), _) => *left,
+                (Pause::UntilDue, Some(leaf)) => leaf.held.due_in(self.config.pace, now),
+                (Pause::UntilDue, None) => Duration::ZERO,
+            };
+            if left.is_zero() {
+                return;
+            }
+            let end = leaf.as_ref().map_or(LOOK_AT_CLOCK, |leaf| leaf.held.ends_in(now));
+            let step = left.min(LOOK_AT_CLOCK).min(end);
+            tokio::select! {
+                () = sleep(step) => pause = pause.after(step),
+                Ok(()) = self.anchors.changed() => {
+                    self.publish(leaf);
+                    pause = self.after_new_anchors(left, leaf.as_ref(), now);
                 }
             }
         }
     }
 
+    /// Peers with the same new anchors may refuse the certificate: get another one now. If they do not, get one soon: who changes
+    /// what is trusted wants the certificates to follow.
+    fn after_new_anchors(&self, left: Duration, leaf: Option<&Leaf>, now: SystemTime) -> Pause {
+        let Some(leaf) = leaf else { return Pause::For(left) };
+        match leaf.verify(&self.name, &self.anchors.borrow().roots, now) {
+            Ok(()) => Pause::For(left.min(SPREAD.mul_f64((self.config.chance)()))),
+            Err(_) => Pause::For(Duration::ZERO),
+        }
+    }
+
     fn publish(&mut self, leaf: &Option<Leaf>) {
-        let roots = self.anchors.borrow_and_update().clone();
+        let anchors = self.anchors.borrow_and_update().clone();
         let certified = leaf.as_ref().map(|leaf| {
-            Arc::new(Certified { chain: leaf.chain.clone(), key: self.key.signing().clone(), roots, not_after: leaf.not_after })
+            Arc::new(Certified { chain: leaf.chain.clone(), key: self.key.signing().clone(), anchors, not_after: leaf.held.not_after })
         });
         self.publish.send_replace(certified);
     }
 }
 
-/// 70 % of the life that is left, within the limits.
-fn refresh_in(now: SystemTime, not_after: SystemTime, min: Duration, max: Duration) -> Duration {
-    not_after.duration_since(now).unwrap_or_default().mul_f64(0.7).min(max).max(min)
+/// Until when nothing is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    /// By the clock on the wall, which may be set meanwhile.
+    UntilDue,
+    For(Duration),
+}
+
+impl Pause {
+    fn after(self, passed: Duration) -> Self {
+        match self {
+            Pause::UntilDue => Pause::UntilDue,
+            Pause::For(left) => Pause::For(left.saturating_sub(passed)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use weft_core::renewal::Held;
+
 use crate::metrics::{Family, Kind, Labels, Samples};
 
 #[derive(Debug, Default)]
@@ -15,14 +17,19 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(super) fn refreshed(&self, now: SystemTime, not_after: SystemTime) {
-        self.expires.store(seconds(not_after), Ordering::Relaxed);
-        self.refreshed.store(seconds(now), Ordering::Relaxed);
+    pub(super) fn refreshed(&self, held: Held) {
+        self.expires.store(seconds(held.not_after), Ordering::Relaxed);
+        self.refreshed.store(seconds(held.obtained), Ordering::Relaxed);
         self.refreshes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Certificates obtained, and requests that failed.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.refreshes.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
     }
 
     /// Gives its values to a scrape.

@@ -22,6 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use weft_core::identity::{Client, Identity};
 use weft_core::model::ServerIdentity;
 
+use crate::identity::anchors::Anchors;
 use crate::io::{Io, Prefixed};
 
 /// ALPN of connections that begin with a transport header.
@@ -32,7 +33,7 @@ pub(crate) struct Certified {
     /// Leaf first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<dyn rustls::sign::SigningKey>,
-    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) anchors: Arc<Anchors>,
     pub(crate) not_after: SystemTime,
 }
 
@@ -41,6 +42,28 @@ impl fmt::Debug for Certified {
         f.debug_struct("Certified").field("not_after", &self.not_after).finish_non_exhaustive()
     }
 }
+
+/// Why there are no configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// No certificate was issued so far.
+    NotYet,
+    /// The last one ended before there was another.
+    Ended,
+}
+
+impl Absence {
+    /// For the client, the log and the metric.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Absence::NotYet => "this workload has no certificate yet",
+            Absence::Ended => "this workload's certificate has ended, and the identity service gave no other",
+        }
+    }
+}
+
+/// The configurations in force, or why there are none.
+pub(crate) type Standing = Result<Arc<Mesh>, Absence>;
 
 /// TLS configurations made from one `Certified`.
 pub(crate) struct Mesh {
@@ -54,7 +77,7 @@ impl Mesh {
     /// Fails when the chain and the key do not belong together or no anchor is usable.
     pub(crate) fn new(certified: Arc<Certified>) -> Result<Self, rustls::Error> {
         let provider = crypto();
-        let clients = WebPkiClientVerifier::builder_with_provider(certified.roots.clone(), provider.clone())
+        let clients = WebPkiClientVerifier::builder_with_provider(certified.anchors.roots.clone(), provider.clone())
             .allow_unauthenticated()
             .build()
             .map_err(|e| rustls::Error::General(e.to_string()))?;
@@ -73,7 +96,7 @@ impl Mesh {
     pub(crate) fn client(&self, expected: &ServerIdentity, alpn: Alpn) -> Result<Arc<ClientConfig>, rustls::Error> {
         // One endpoint, one worker: few tickets are ever in use.
         let tickets = Resumption::in_memory_sessions(4);
-        client_config(&self.provider, &self.certified.roots, Some(&self.certified), &expected.identity, alpn, tickets)
+        client_config(&self.provider, &self.certified.anchors.roots, Some(&self.certified), &expected.identity, alpn, tickets)
     }
 }
 

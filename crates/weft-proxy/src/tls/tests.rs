@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use rustls::HandshakeKind;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,15 +23,24 @@ pub(crate) fn ca() -> Ca {
 
 /// A workload of `ca` that trusts `trusted`; its certificate ended `ago`, or is good for an hour.
 pub(crate) fn mesh(ca: &Ca, trusted: &Ca, name: &str, ago: Option<Duration>) -> Mesh {
-    let key = KeyPair::generate().unwrap();
+    bearing(ca, trusted, CertificateParams::new(vec![name.into()]).unwrap(), ago)
+}
+
+/// The same with a SPIFFE URI behind its DNS name.
+fn spiffe(ca: &Ca, name: &str, uri: &str) -> Mesh {
     let mut params = CertificateParams::new(vec![name.into()]).unwrap();
+    params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+    bearing(ca, ca, params, None)
+}
+
+fn bearing(ca: &Ca, trusted: &Ca, mut params: CertificateParams, ago: Option<Duration>) -> Mesh {
+    let key = KeyPair::generate().unwrap();
     params.not_before = (clock::wall() - 2 * HOUR).into();
     params.not_after = ago.map_or(clock::wall() + HOUR, |ago| clock::wall() - ago).into();
     let leaf = params.signed_by(&key, ca).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.der().clone()).unwrap();
+    let anchors = Anchors::new(vec![trusted.der().clone()]).unwrap().into();
     let key = provider::sign::any_supported_type(&PrivateKeyDer::Pkcs8(key.serialize_der().into())).unwrap();
-    let certified = Certified { chain: vec![leaf.der().clone()], key, roots: roots.into(), not_after: clock::wall() + HOUR };
+    let certified = Certified { chain: vec![leaf.der().clone()], key, anchors, not_after: clock::wall() + HOUR };
     Mesh::new(Arc::new(certified)).unwrap()
 }
 
@@ -76,9 +85,29 @@ async fn both_sides_are_proven() {
         assert_eq!(seen, Client::Identified(Identity::parse("api.default").unwrap()));
         assert_eq!(agreed, header);
     }
-    let roots = &client.certified.roots;
+    let roots = &client.certified.anchors.roots;
     let anonymous = control_client(roots, None, &Identity::parse("web.default").unwrap()).unwrap();
     assert_eq!(meet(&server, anonymous).await.unwrap().0, Client::TlsAnonymous);
+}
+
+/// Requirement: a certificate with a URI and a DNS name is its URI's, to servers and to clients; the DNS name alone proves it too where
+/// that is what is asked for; another URI is refused.
+#[tokio::test]
+async fn a_spiffe_uri_is_who_somebody_is() {
+    let ca = ca();
+    let (web, api) = ("spiffe://cluster.local/ns/default/sa/web", "spiffe://cluster.local/ns/default/sa/api");
+    let (server, client) = (spiffe(&ca, "web.default", web), spiffe(&ca, "api.default", api));
+    let ask = |identity: &str| {
+        let expected = ServerIdentity { identity: Identity::parse(identity).unwrap(), server_name: "web.default".into() };
+        client.client(&expected, Alpn::Transport).unwrap()
+    };
+    for identity in [web, "web.default"] {
+        let (seen, ..) = meet(&server, ask(identity)).await.unwrap();
+        assert_eq!(seen, Client::Identified(Identity::parse(api).unwrap()));
+    }
+    for identity in [api, "spiffe://cluster.local/ns/default/sa/webb", "spiffe://other/ns/default/sa/web", "api.default"] {
+        assert!(meet(&server, ask(identity)).await.unwrap_err().contains("not valid for name"), "{identity}");
+    }
 }
 
 /// Requirement: a server with another name, an expired certificate or another authority is refused, and so is such a client.

@@ -57,8 +57,10 @@ impl ServerCertVerifier for MeshServer {
                 })?;
             }
             Identity::Uri(_) => {
-                if identity_of(end_entity).ok().as_ref() != Some(&self.expected) {
-                    return Err(CertificateError::NotValidForName.into());
+                // The library's own error has no place for a URI.
+                let found = identity_of(end_entity).map_err(Error::General)?;
+                if found != self.expected {
+                    return Err(Error::General(format!("the certificate is not valid for name \"{}\", it is of {found}", self.expected)));
                 }
             }
         }
@@ -88,20 +90,15 @@ impl ServerCertVerifier for MeshServer {
     }
 }
 
-/// The name that a verified leaf certificate bears: its first URI or DNS subject alternative name that is a mesh identity.
-/// Errors say why there is none.
+/// The name that a verified leaf certificate bears: its first subject alternative name that is a mesh identity, URIs before DNS names.
+/// A SPIFFE certificate's identity is its URI; the DNS names that it may have besides are for finding it. Errors say why there is none.
 pub(super) fn identity_of(leaf: &CertificateDer<'_>) -> Result<Identity, String> {
     let (_, cert) = X509Certificate::from_der(leaf).map_err(|e| format!("the certificate cannot be read: {e}"))?;
     let names = cert.subject_alternative_name().map_err(|e| format!("the certificate's names cannot be read: {e}"))?;
     let names = names.map(|ext| ext.value.general_names.as_slice()).unwrap_or_default();
-    names
-        .iter()
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) | GeneralName::URI(name) => Some(*name),
-            _ => None,
-        })
-        .find_map(|name| Identity::parse(name).ok())
-        .ok_or_else(|| "the certificate bears no mesh identity".to_owned())
+    let uris = names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
+    let dns = names.iter().filter_map(|name| if let GeneralName::DNSName(dns) = name { Some(*dns) } else { None });
+    uris.chain(dns).find_map(|name| Identity::parse(name).ok()).ok_or_else(|| "the certificate bears no mesh identity".to_owned())
 }
 
 fn chain_error(error: webpki::Error) -> Error {

@@ -45,7 +45,7 @@ fn worker(certificate: Option<Mesh>) -> (Worker, Driver) {
     let (view, driver) = View::new(asked, DefaultInbound::new(&settings), limits);
     let accounts = Accounts::new(&Registry::new(HOUR), clock::now);
     let drain = Drain::new(watch::channel(false).1);
-    (Worker::new(settings, view, watch::channel(certificate.map(Arc::new)).1, accounts, drain, 1), driver)
+    (Worker::new(settings, view, watch::channel(certificate.map(Arc::new).ok_or(tls::Absence::NotYet)).1, accounts, drain, 1), driver)
 }
 
 /// What the stage makes of a connection that was meant for `original` and on which `client` talks.

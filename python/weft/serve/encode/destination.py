@@ -31,8 +31,7 @@ def endpoint(one: Endpoint) -> pb.WeightedAddr:
     """Return one endpoint; how to reach it is said only of meshed ones."""
     result = pb.WeightedAddr(addr=wire.tcp(one.address), weight=WEIGHT, metric_labels=one.labels)
     if one.identity:
-        name = pb.TlsIdentity.DnsLikeIdentity(name=one.identity)
-        result.tls_identity.CopyFrom(pb.TlsIdentity(dns_like_identity=name, server_name=name))
+        result.tls_identity.CopyFrom(_tls(one.identity, one.server_name))
     if one.http2 or one.inbound_port:
         result.http2.keep_alive.CopyFrom(
             pb.Http2ClientParams.KeepAlive(interval=wire.duration(10), timeout=wire.duration(3), while_idle=True)
@@ -58,6 +57,14 @@ def profile(told: Profile) -> pb.DestinationProfile:
         endpoint=endpoint(told.endpoint) if told.endpoint is not None else None,
         parent_ref=wire.metadata(told.parent) if told.parent is not None else None,
     )
+
+
+def _tls(identity: str, server_name: str) -> pb.TlsIdentity:
+    sni = pb.TlsIdentity.DnsLikeIdentity(name=server_name or identity)
+    if identity.startswith("spiffe://"):
+        return pb.TlsIdentity(uri_like_identity=pb.TlsIdentity.UriLikeIdentity(uri=identity), server_name=sni)
+    name = pb.TlsIdentity.DnsLikeIdentity(name=identity)
+    return pb.TlsIdentity(dns_like_identity=name, server_name=sni)
 
 
 def _parts(addresses: list[Address]) -> Iterator[list[Address]]:

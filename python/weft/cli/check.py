@@ -1,0 +1,63 @@
+"""`weft check`: whether this machine can run a mesh, and whether the mesh that runs is well."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from weft.cli._shared import mesh_option
+
+if TYPE_CHECKING:
+    from weft.local.checks import Finding
+
+
+@click.command()
+@mesh_option
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to show it."
+)
+def command(mesh: str, output: str) -> None:
+    """Look for what is wrong or soon will be, and say what to do. Ends with 1 if something does not work."""
+    from weft.lib.clock import system
+    from weft.lib.errors import WeftError
+    from weft.local import checks, client
+
+    found = checks.machine()
+    try:
+        found += checks.identity(client.ask(mesh, {"do": "identity"}), system())
+    except WeftError as problem:
+        found.append(checks.Finding("mesh", f"{mesh} answers", checks.Outcome.WARNING, problem.reason, problem.hint))
+    if output == "json":
+        click.echo(json.dumps([_row(each) for each in found], indent=2))
+    else:
+        click.echo(_text(found))
+    if any(each.outcome is checks.Outcome.FAILED for each in found):
+        raise SystemExit(1)
+
+
+def _row(finding: Finding) -> dict[str, str]:
+    return {
+        "section": finding.section,
+        "name": finding.name,
+        "outcome": finding.outcome.value,
+        "detail": finding.detail,
+        "hint": finding.hint,
+    }
+
+
+def _text(found: list[Finding]) -> str:
+    lines: list[str] = []
+    section = ""
+    for each in found:
+        if each.section != section:
+            section = each.section
+            lines += [*([""] if lines else []), section, "-" * len(section)]
+        lines.append(f"{MARKS[each.outcome.value]} {each.name}" + (f": {each.detail}" if each.detail else ""))
+        if each.hint:
+            lines.append(f"    hint: {each.hint}")
+    return "\n".join(lines)
+
+
+MARKS = {"ok": "√", "warning": "‼", "failed": "×"}
