@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from weft.model.authorization import Network
+from weft.model.clients import Clients
 from weft.model.retry import NO_TIMEOUTS, Retry, Timeouts
 from weft.model.route import Filter, GrpcMatch, HttpMatch
 
@@ -167,34 +169,37 @@ class OutboundPolicy:
     detect_timeout: float = 10.0
 
 
-class Clients(Enum):
-    """Whose identity an authorization asks for."""
-
-    ANYONE = "anyone"
-    MESHED = "meshed"
-
-
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """A grant: from these networks, these clients."""
 
     about: About
-    networks: tuple[str, ...]
+    networks: tuple[Network, ...]
     clients: Clients
 
 
 @dataclass(frozen=True, slots=True)
+class InboundRule:
+    """Which requests a rule takes and what happens to them; `failure` answers all of them instead."""
+
+    matches: tuple[HttpMatch, ...] | tuple[GrpcMatch, ...]
+    filters: tuple[Filter, ...] = ()
+    failure: Fail | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InboundRoute:
-    """Requests that match are authorized by `authorizations` beside those of the whole port."""
+    """Requests that match are authorized by `authorizations` beside those of the whole port; no hosts mean all."""
 
     about: About
-    matches: tuple[HttpMatch, ...]
-    authorizations: tuple[Authorization, ...]
+    rules: tuple[InboundRule, ...]
+    authorizations: tuple[Authorization, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InboundPolicy:
-    """Who may reach one port of one workload."""
+    """Who may reach one port of one workload; `routes` have gRPC's matches where the protocol is gRPC, else HTTP's."""
 
     about: About
     protocol: Protocol

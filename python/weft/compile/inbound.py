@@ -1,24 +1,28 @@
 """Who may reach one port of one workload, and what the port speaks.
 
-A Server that selects the port says both; else the default policy does: the pod's annotation, its namespace's, the
-mesh's. Grants by documents of their own (AuthorizationPolicy and the like) are not read yet, so that a Server without
-`accessPolicy` lets nobody in. Paths that the machine itself probes are let in always: a probe carries no identity.
+A Server that is about the port says both, with the policies that grant access to it; else the default policy does: the
+pod's annotation, its namespace's, the mesh's. Paths that the machine itself probes are let in always: a probe carries
+no identity. Requests to a port that has routes and match none of them are refused.
 """
 
+from weft.compile import grants
 from weft.compile.answer import (
     About,
     Authorization,
-    Clients,
     Code,
+    Fail,
     InboundPolicy,
     InboundRoute,
+    InboundRule,
     Protocol,
     Unanswerable,
 )
 from weft.compile.opaque import opaque_pod_port
 from weft.compile.reading import Reading
-from weft.model import Pod
-from weft.model.route import Compare, HttpMatch, PathMatch
+from weft.model import Pod, Route, Server, ports
+from weft.model.authorization import Network
+from weft.model.clients import ANYONE
+from weft.model.route import Compare, GrpcMatch, HeaderEdit, HttpMatch, PathMatch, Rule, Unsupported
 from weft.model.server import ProxyProtocol
 from weft.model.settings import INBOUND_POLICIES
 
@@ -31,7 +35,7 @@ PROTOCOLS = {
     ProxyProtocol.TLS: Protocol.TLS,
 }
 DEFAULT_POLICY = "config.linkerd.io/default-inbound-policy"
-EVERYWHERE = ("0.0.0.0/0", "::/0")
+IDENTITY_PORTS = "config.linkerd.io/proxy-require-identity-inbound-ports"
 
 
 def inbound(mesh: Reading, namespace: str, name: str, port: int) -> InboundPolicy | Unanswerable:
@@ -40,41 +44,110 @@ def inbound(mesh: Reading, namespace: str, name: str, port: int) -> InboundPolic
     if pod is None:
         return Unanswerable(Code.NOT_FOUND, f"no pod {name} in namespace {namespace}")
     server = mesh.server_of(pod, port)
-    if server is not None:
-        about = About("server", server.meta.name, server.meta.id.group, server.meta.namespace)
-        protocol, policy = PROTOCOLS[server.protocol], server.access_policy
-    else:
-        policy = policy_name(mesh, pod)
-        about = About(name=policy)
-        protocol = Protocol.OPAQUE if opaque_pod_port(mesh, pod, port) else Protocol.DETECT
-    routes = () if protocol in (Protocol.OPAQUE, Protocol.TLS) else _routes(mesh, pod, port)
-    return InboundPolicy(about, protocol, pod.ips, _authorizations(mesh, policy), routes)
+    return _without_server(mesh, pod, port) if server is None else _with_server(mesh, pod, port, server)
 
 
 def policy_name(mesh: Reading, pod: Pod) -> str:
     """Return the default policy of a pod; a name that does not exist is passed over."""
-    own = pod.meta.annotations.get(DEFAULT_POLICY, "")
-    if own in INBOUND_POLICIES:
-        return own
-    document = mesh.namespace(pod.meta.namespace)
-    of_namespace = document.meta.annotations.get(DEFAULT_POLICY, "") if document else ""
-    return of_namespace if of_namespace in INBOUND_POLICIES else mesh.settings.default_inbound_policy
+    found = _annotation(mesh, pod, DEFAULT_POLICY, INBOUND_POLICIES)
+    return found or mesh.settings.default_inbound_policy
 
 
-def _authorizations(mesh: Reading, policy: str) -> tuple[Authorization, ...]:
-    if policy == "deny":
-        return ()
-    networks = mesh.settings.cluster_networks if policy.startswith("cluster-") else EVERYWHERE
-    clients = Clients.MESHED if policy.endswith("-authenticated") else Clients.ANYONE
-    return (Authorization(About(name=policy), networks, clients),)
+def _without_server(mesh: Reading, pod: Pod, port: int) -> InboundPolicy:
+    policy = policy_name(mesh, pod)
+    identified = ports.contains(ports.ranges(_annotation(mesh, pod, IDENTITY_PORTS)), port)
+    protocol = Protocol.OPAQUE if opaque_pod_port(mesh, pod, port) else Protocol.DETECT
+    routes = () if protocol is Protocol.OPAQUE else (*_probes(mesh, pod, port), EVERYTHING)
+    granted = grants.by_default(mesh, policy, identified=identified)
+    return InboundPolicy(About(name=policy), protocol, pod.ips, granted, routes)
 
 
-def _routes(mesh: Reading, pod: Pod, port: int) -> tuple[InboundRoute, ...]:
-    """Return the probes' route, then the one for all other requests."""
-    everything = InboundRoute(About(name="default"), (HttpMatch(PathMatch(Compare.PREFIX, "/")),), ())
+def _with_server(mesh: Reading, pod: Pod, port: int, server: Server) -> InboundPolicy:
+    own = grants.about(server.meta, "server")
+    protocol, routes = PROTOCOLS[server.protocol], mesh.routes_to(server)
+    granted = grants.usable(grants.of_server(mesh, server))
+    if protocol in (Protocol.OPAQUE, Protocol.TLS):
+        return InboundPolicy(own, protocol, pod.ips, granted, ())
+    if protocol is Protocol.GRPC:
+        if all(route.grpc for route in routes):
+            # HTTP probes have no form among gRPC's routes: such a port answers gRPC's own probes only, as in Linkerd.
+            return InboundPolicy(own, protocol, pod.ips, granted, tuple(_route(mesh, each) for each in routes))
+        protocol = Protocol.HTTP2  # gRPC is HTTP/2, and only there both kinds of routes have a form
+    compiled = tuple(_http_route(mesh, each) for each in routes) or (EVERYTHING,)
+    # Behind the written ones: a route for the very same requests decides about them.
+    return InboundPolicy(own, protocol, pod.ips, granted, (*compiled, *_probes(mesh, pod, port)))
+
+
+def _route(mesh: Reading, route: Route) -> InboundRoute:
+    about = About(route.meta.id.kind, route.meta.name, route.meta.id.group, route.meta.namespace)
+    rules = tuple(_rule(route, rule) for rule in route.rules)
+    return InboundRoute(about, rules, grants.usable(grants.of_route(mesh, route)), route.hostnames)
+
+
+def _http_route(mesh: Reading, route: Route) -> InboundRoute:
+    """Return a route for a port that is told about HTTP's matches only."""
+    compiled = _route(mesh, route)
+    if not route.grpc:
+        return compiled
+    rules = tuple(
+        InboundRule(tuple(as_http(each) for each in rule.matches), rule.filters, rule.failure)
+        for rule in compiled.rules
+    )
+    return InboundRoute(compiled.about, rules, compiled.authorizations, compiled.hosts)
+
+
+def as_http(match: GrpcMatch | HttpMatch) -> HttpMatch:
+    """Return the match of HTTP requests that a match of calls means: `POST /SERVICE/METHOD`."""
+    if isinstance(match, HttpMatch):
+        return match
+    path = None
+    if match.service and match.method:
+        path = PathMatch(Compare.EXACT, f"/{match.service}/{match.method}")
+    elif match.service:
+        path = PathMatch(Compare.PREFIX, f"/{match.service}/")
+    elif match.method:
+        path = PathMatch(Compare.REGEX, f"/[^/]+/{_literal(match.method)}")
+    return HttpMatch(path, match.headers, method="POST")
+
+
+def _rule(route: Route, rule: Rule) -> InboundRule:
+    """Return a rule; one with a filter that has no form at this end answers 500 rather than pass its requests on."""
+    failure = next((_unsupported(each) for each in rule.filters if _unsupported(each)), "")
+    everything: tuple[HttpMatch, ...] | tuple[GrpcMatch, ...] = (GrpcMatch(),) if route.grpc else (HttpMatch(),)
+    if failure:
+        return InboundRule(rule.matches or everything, (), Fail(500, f"unsupported filter {failure}"))
+    return InboundRule(rule.matches or everything, rule.filters)
+
+
+def _unsupported(each: object) -> str:
+    if isinstance(each, Unsupported):
+        return each.kind
+    return "ResponseHeaderModifier" if isinstance(each, HeaderEdit) and each.on_response else ""
+
+
+def _probes(mesh: Reading, pod: Pod, port: int) -> tuple[InboundRoute, ...]:
+    """Return the probes' route, which carries its own grant; none on a port that nobody probes by HTTP."""
     paths = sorted({probe.path for probe in pod.probes if probe.port == port})
     if not paths:
-        return (everything,)
-    grant = Authorization(About(name="probe"), mesh.settings.probe_networks, Clients.ANYONE)
+        return ()
+    networks = tuple(Network(each) for each in mesh.settings.probe_networks)
+    grant = Authorization(About(name="probe"), networks, ANYONE)
     matches = tuple(HttpMatch(PathMatch(Compare.EXACT, path), method="GET") for path in paths)
-    return (InboundRoute(About(name="probe"), matches, (grant,)), everything)
+    return (InboundRoute(About(name="probe"), (InboundRule(matches),), (grant,)),)
+
+
+def _annotation(mesh: Reading, pod: Pod, name: str, allowed: tuple[str, ...] = ()) -> str:
+    """Return the pod's annotation or its namespace's; one that is not `allowed` is passed over."""
+    own = pod.meta.annotations.get(name, "")
+    if own and (not allowed or own in allowed):
+        return own
+    document = mesh.namespace(pod.meta.namespace)
+    wider = document.meta.annotations.get(name, "") if document else ""
+    return wider if not allowed or wider in allowed else ""
+
+
+def _literal(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter == "_" else f"\\{letter}" for letter in text)
+
+
+EVERYTHING = InboundRoute(About(name="default"), (InboundRule((HttpMatch(PathMatch(Compare.PREFIX, "/")),)),))

@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from weft.model import Document, Namespace, ObjectId, Pod, Route, Server, Service
+from weft.model import (
+    AuthorizationPolicy,
+    Document,
+    MeshTLSAuthentication,
+    Namespace,
+    NetworkAuthentication,
+    ObjectId,
+    Pod,
+    Route,
+    Server,
+    ServerAuthorization,
+    Service,
+)
 from weft.model import snapshot as keys
 from weft.model.settings import Settings
 from weft.model.snapshot import Key, Snapshot
@@ -74,11 +86,44 @@ class Reading:
         """Return the routes that name the Service as a parent."""
         return self._look(keys.route_key(service.meta.namespace, service.meta.name), Route)
 
-    def server_of(self, pod: Pod, port: int) -> Server | None:
-        """Return the Server that governs a pod's port: of several the oldest, then the first by name, as in Linkerd."""
+    def servers_of(self, pod: Pod, port: int) -> tuple[Server, ...]:
+        """Return the Servers that are about a pod's port: the oldest first, then by name. The first one governs."""
         servers = self._look(keys.server_key(pod.meta.namespace), Server)
-        governing = [server for server in servers if server.governs(pod, port)]
-        return min(governing, key=lambda server: (server.meta.created or "9", server.meta.name), default=None)
+        about = (server for server in servers if server.governs(pod, port))
+        return tuple(sorted(about, key=lambda server: (server.meta.created or NEVER, server.meta.name)))
+
+    def server_of(self, pod: Pod, port: int) -> Server | None:
+        """Return the Server that governs a pod's port."""
+        return _first(self.servers_of(pod, port))
+
+    def routes_to(self, server: Server) -> tuple[Route, ...]:
+        """Return the routes that name the Server as a parent: the oldest first, then by name."""
+        routes = self._look(keys.server_route_key(server.meta.namespace, server.meta.name), Route)
+        return tuple(sorted(routes, key=lambda route: (route.meta.created or NEVER, route.meta.id)))
+
+    def policies_for(self, target: ObjectId) -> tuple[AuthorizationPolicy, ...]:
+        """Return the AuthorizationPolicies with this target."""
+        return self._look(keys.policy_key(target), AuthorizationPolicy)
+
+    def server_authorizations_for(self, server: Server) -> tuple[ServerAuthorization, ...]:
+        """Return the ServerAuthorizations that name or select the Server."""
+        found = self._look(keys.server_authorization_key(server.meta.namespace), ServerAuthorization)
+        return tuple(
+            each
+            for each in found
+            if (
+                each.server == server.meta.name
+                if isinstance(each.server, str)
+                else each.server.selects(server.meta.labels)
+            )
+        )
+
+    def authentication(self, which: ObjectId) -> MeshTLSAuthentication | NetworkAuthentication | None:
+        """Return one MeshTLSAuthentication or NetworkAuthentication."""
+        key = keys.authentication_key(which)
+        if which.kind == "MeshTLSAuthentication":
+            return _first(self._look(key, MeshTLSAuthentication))
+        return _first(self._look(key, NetworkAuthentication))
 
     def _look(self, key: Key, kind: type[D]) -> tuple[D, ...]:
         documents = tuple(each for each in self._snapshot.found(key) if isinstance(each, kind))
@@ -88,3 +133,7 @@ class Reading:
 
 def _first(documents: tuple[D, ...]) -> D | None:
     return documents[0] if documents else None
+
+
+NEVER = "9"
+"""Behind every RFC 3339 time: a document that does not say when it was made counts as the newest."""

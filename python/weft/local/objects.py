@@ -24,7 +24,9 @@ def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening],
     for service in plan.services.values():
         objects[_file("service", service.namespace, service.name)] = _service(service)
     for document in plan.documents:
-        file = _file(document.kind.lower(), document.namespace, document.name)
+        group = str(document.content.get("apiVersion", "")).rpartition("/")[0]
+        kind = f"{document.kind.lower()}.{group}" if group else document.kind.lower()  # two groups have an HTTPRoute
+        file = _file(kind, document.namespace, document.name)
         objects[file] = _with_origin(document.content, document.origin)
     return objects
 

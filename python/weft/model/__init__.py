@@ -1,5 +1,11 @@
 """What the documents mean: frozen values, without a trace of how they were written or how they travel."""
 
+from weft.model.authorization import (
+    AuthorizationPolicy,
+    MeshTLSAuthentication,
+    NetworkAuthentication,
+    ServerAuthorization,
+)
 from weft.model.meta import Meta, ObjectId, Origin
 from weft.model.namespace import Namespace
 from weft.model.pod import Pod
@@ -8,7 +14,33 @@ from weft.model.server import Server
 from weft.model.service import Service
 from weft.model.workload import Workload
 
-Document = Workload | Pod | Service | Namespace | Route | Server
+Document = (
+    Workload
+    | Pod
+    | Service
+    | Namespace
+    | Route
+    | Server
+    | AuthorizationPolicy
+    | ServerAuthorization
+    | MeshTLSAuthentication
+    | NetworkAuthentication
+)
 """Everything that `weft.resources` can make of a file."""
 
-__all__ = ["Document", "Meta", "Namespace", "ObjectId", "Origin", "Pod", "Route", "Server", "Service", "Workload"]
+__all__ = [
+    "AuthorizationPolicy",
+    "Document",
+    "MeshTLSAuthentication",
+    "Meta",
+    "Namespace",
+    "NetworkAuthentication",
+    "ObjectId",
+    "Origin",
+    "Pod",
+    "Route",
+    "Server",
+    "ServerAuthorization",
+    "Service",
+    "Workload",
+]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from weft.model.authorization import Network
 from weft.model.family import Family
 
 DEFAULT_OPAQUE_PORTS = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
@@ -41,6 +42,11 @@ class Settings:
 
     spiffe: bool = False
     """Whether workloads are known by SPIFFE URIs. Their certificates bear the DNS-like name as well, for SNI."""
+
+    @property
+    def cluster(self) -> tuple[Network, ...]:
+        """The cluster's networks, as grants name them."""
+        return tuple(Network(each) for each in self.cluster_networks)
 
     def identity(self, service_account: str, namespace: str) -> str:
         """Return who a workload is that runs as this service account, as peers and policies name it."""

@@ -7,7 +7,19 @@ everything but one shallow copy of the index. What a key finds is decided here, 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from weft.model import Document, Namespace, ObjectId, Pod, Route, Server, Service
+from weft.model import (
+    AuthorizationPolicy,
+    Document,
+    MeshTLSAuthentication,
+    Namespace,
+    NetworkAuthentication,
+    ObjectId,
+    Pod,
+    Route,
+    Server,
+    ServerAuthorization,
+    Service,
+)
 from weft.model.settings import Settings
 
 Key = tuple[str, ...]
@@ -54,6 +66,26 @@ def server_key(namespace: str) -> Key:
     return ("servers", namespace)
 
 
+def server_route_key(namespace: str, name: str) -> Key:
+    """Find the routes that name a Server as their parent."""
+    return ("routes by server", namespace, name)
+
+
+def policy_key(target: ObjectId) -> Key:
+    """Find the AuthorizationPolicies with a target."""
+    return ("policies by target", target.group, target.kind, target.namespace, target.name)
+
+
+def server_authorization_key(namespace: str) -> Key:
+    """Find the ServerAuthorizations of a namespace; which Servers they mean is for the reader to apply."""
+    return ("server authorizations", namespace)
+
+
+def authentication_key(which: ObjectId) -> Key:
+    """Find one MeshTLSAuthentication or NetworkAuthentication."""
+    return ("authentication", which.kind, which.namespace, which.name)
+
+
 def keys_of(document: Document) -> frozenset[Key]:
     """Return every key under which a document is found; a Workload is local mode's own and under none."""
     about = document.meta
@@ -67,10 +99,22 @@ def keys_of(document: Document) -> frozenset[Key]:
     if isinstance(document, Namespace):
         return frozenset((namespace_key(about.name),))
     if isinstance(document, Route):
-        parents = (ref for ref in document.parents if ref.kind == "Service" and ref.group == "")
-        return frozenset(route_key(ref.namespace, ref.name) for ref in parents)
+        services = (ref for ref in document.parents if ref.kind == "Service" and ref.group == "")
+        servers = (ref for ref in document.parents if ref.kind == "Server" and ref.group == "policy.linkerd.io")
+        return frozenset(
+            (
+                *(route_key(ref.namespace, ref.name) for ref in services),
+                *(server_route_key(ref.namespace, ref.name) for ref in servers),
+            )
+        )
     if isinstance(document, Server):
         return frozenset((server_key(about.namespace),))
+    if isinstance(document, AuthorizationPolicy):
+        return frozenset((policy_key(document.target),))
+    if isinstance(document, ServerAuthorization):
+        return frozenset((server_authorization_key(about.namespace),))
+    if isinstance(document, MeshTLSAuthentication | NetworkAuthentication):
+        return frozenset((authentication_key(about.id),))
     return frozenset()
 
 

@@ -6,7 +6,19 @@ from pathlib import Path
 
 from weft.lib.errors import Problem
 from weft.model import Document, ObjectId
-from weft.resources import namespace, pod, route, server, service, tree, workload
+from weft.resources import (
+    authorization_policy,
+    mesh_tls_authentication,
+    namespace,
+    network_authentication,
+    pod,
+    route,
+    server,
+    server_authorization,
+    service,
+    tree,
+    workload,
+)
 from weft.resources.decode import close
 
 
@@ -111,6 +123,10 @@ KINDS: dict[tuple[str, str], Callable[[tree.Tree, str, str], Document | list[Pro
     ("policy.linkerd.io", "HTTPRoute"): route.parse,
     ("policy.linkerd.io", "GRPCRoute"): route.parse,
     ("policy.linkerd.io", "Server"): server.parse,
+    ("policy.linkerd.io", "ServerAuthorization"): server_authorization.parse,
+    ("policy.linkerd.io", "AuthorizationPolicy"): authorization_policy.parse,
+    ("policy.linkerd.io", "MeshTLSAuthentication"): mesh_tls_authentication.parse,
+    ("policy.linkerd.io", "NetworkAuthentication"): network_authentication.parse,
 }
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 MAX_BYTES = 16 * 1024 * 1024

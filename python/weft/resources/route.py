@@ -77,10 +77,11 @@ class WrittenFilter(Written, frozen=True):
 
 class WrittenParent(Written, frozen=True):
     name: str
-    group: str = "gateway.networking.k8s.io"
+    group: str | None = None
     kind: str = "Gateway"
     namespace: str = ""
     port: PortNumber | None = None
+    section_name: str = ""
 
 
 class WrittenBackend(Written, frozen=True):
@@ -130,13 +131,33 @@ def parse(tree: Tree, group: str, kind: str) -> model.Route | list[Problem]:
         _Rule(tree, ("spec", "rules", index), kind, namespace, problems).value(rule)
         for index, rule in enumerate((WrittenRule(),) if written.spec.rules is None else written.spec.rules)
     )
-    if problems or not isinstance(about, Meta):
-        return problems
     parents = tuple(
-        model.ParentRef(_core(ref.group), ref.kind, ref.namespace or namespace, ref.name, ref.port)
+        # Each of the two groups is what its own routes mean when they do not say.
+        model.ParentRef(
+            _core(group if ref.group is None else ref.group), ref.kind, ref.namespace or namespace, ref.name, ref.port
+        )
         for ref in written.spec.parent_refs
     )
+    for index, (parent, ref) in enumerate(zip(parents, written.spec.parent_refs, strict=True)):
+        if (parent.group, parent.kind) == ("policy.linkerd.io", "Server"):
+            problems += _server_problems(tree, ("spec", "parentRefs", index), parent, namespace, ref.section_name)
+    if problems or not isinstance(about, Meta):
+        return problems
     return model.Route(meta=about, parents=parents, hostnames=written.spec.hostnames, rules=rules, patience=annotated)
+
+
+def _server_problems(tree: Tree, at: Path, parent: model.ParentRef, own: str, section: str) -> list[Problem]:
+    """A Server is one port already, and routes are of its namespace."""
+    problems = []
+    if parent.namespace != own:
+        reason = f"the route is in namespace `{own}` and its Server in `{parent.namespace}`"
+        hint = "a route stands in the namespace of its Server"
+        problems.append(tree.problem((*at, "namespace"), "bad-route", reason, hint))
+    for field, written in (("port", parent.port), ("sectionName", section)):
+        if written:
+            reason = f"a Server as a parent takes no `{field}`"
+            problems.append(tree.problem((*at, field), "bad-route", reason, "a Server is about one port already"))
+    return problems
 
 
 def seconds(text: str) -> float | None:

@@ -4,12 +4,13 @@ import pytest
 from tests.meshes import pod, snapshot
 
 from weft.compile import InboundOf, answer
-from weft.compile.answer import Clients, InboundPolicy, Protocol, Unanswerable
+from weft.compile.answer import InboundPolicy, Protocol, Unanswerable
+from weft.model.authorization import EVERYWHERE, Network
+from weft.model.clients import ANYONE, MESHED, Clients
 from weft.model.settings import Settings
 from weft.model.snapshot import Snapshot
 
-EVERYWHERE = ("0.0.0.0/0", "::/0")
-CLUSTER = Settings().cluster_networks
+CLUSTER = Settings().cluster
 KEY = "config.linkerd.io/default-inbound-policy"
 
 
@@ -22,15 +23,15 @@ def inbound(mesh: Snapshot, port: int = 8080) -> InboundPolicy:
 @pytest.mark.parametrize(
     ("policy", "networks", "clients"),
     [
-        ("all-unauthenticated", EVERYWHERE, Clients.ANYONE),
-        ("all-authenticated", EVERYWHERE, Clients.MESHED),
-        ("cluster-unauthenticated", CLUSTER, Clients.ANYONE),
-        ("cluster-authenticated", CLUSTER, Clients.MESHED),
-        ("audit", EVERYWHERE, Clients.ANYONE),
+        ("all-unauthenticated", EVERYWHERE, ANYONE),
+        ("all-authenticated", EVERYWHERE, MESHED),
+        ("cluster-unauthenticated", CLUSTER, ANYONE),
+        ("cluster-authenticated", CLUSTER, MESHED),
+        ("audit", EVERYWHERE, ANYONE),
     ],
 )
 def test_each_default_policy_grants_what_its_name_says(
-    policy: str, networks: tuple[str, ...], clients: Clients
+    policy: str, networks: tuple[Network, ...], clients: Clients
 ) -> None:
     """Requirement: one authorization, named as the policy."""
     told = inbound(snapshot(pod("web-0", "10.0.0.1", annotations=f"{KEY}: {policy}")))
@@ -45,8 +46,10 @@ def test_deny_grants_nothing_but_probes() -> None:
     told = inbound(mesh)
     assert told.authorizations == ()
     probe, everything = told.routes
-    assert [(match.method, match.path and match.path.value) for match in probe.matches] == [("GET", "/healthz")]
-    assert [grant.clients for grant in probe.authorizations] == [Clients.ANYONE]
+    assert [(match.method, match.path and match.path.value) for match in probe.rules[0].matches] == [
+        ("GET", "/healthz")
+    ]
+    assert [grant.clients for grant in probe.authorizations] == [ANYONE]
     assert everything.authorizations == ()
     assert [route.about.name for route in inbound(mesh, 9).routes] == ["default"]
 
@@ -104,7 +107,7 @@ def test_a_server_says_what_is_spoken_and_who_may_come(written: str, protocol: P
     assert inbound(mesh, 8081).about.kind == "default"
     mesh = snapshot(pods, server("s", "podSelector: {}, port: 8080, accessPolicy: cluster-authenticated"))
     (grant,) = inbound(mesh).authorizations
-    assert (grant.about.name, grant.networks, grant.clients) == ("cluster-authenticated", CLUSTER, Clients.MESHED)
+    assert (grant.about.name, grant.networks, grant.clients) == ("cluster-authenticated", CLUSTER, MESHED)
 
 
 def test_of_several_servers_the_oldest_governs() -> None:

@@ -99,7 +99,12 @@ def test_several_problems_are_told_at_once() -> None:
             "127.0.0.1:9000",
         ),
         (workload("  command: [x]", name="Vote_1"), 3, "`Vote_1` cannot be a name", "lower-case"),
-        ("apiVersion: v1\nkind: Deploymint\n", 2, "no kind is called `Deploymint`", "the kinds are GRPCRoute"),
+        (
+            "apiVersion: v1\nkind: Deploymint\n",
+            2,
+            "no kind is called `Deploymint`",
+            "the kinds are AuthorizationPolicy, GRPCRoute",
+        ),
         ("apiVersion: v1\nkind: HTTPRoute\n", 1, "no kind `HTTPRoute` in `v1`", "gateway.networking.k8s.io"),
         ("kind: Service\n", 1, "`apiVersion` is missing", ""),
         ("- a\n- b\n", 1, "this is not a mapping", "apiVersion and kind"),

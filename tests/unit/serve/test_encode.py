@@ -11,6 +11,7 @@ from weft.compile.answer import (
     Endpoints,
     InboundPolicy,
     InboundRoute,
+    InboundRule,
     OpaqueRoute,
     OutboundPolicy,
     OutboundRoute,
@@ -90,7 +91,7 @@ def test_matches_and_filters_keep_their_meaning() -> None:
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_each_inbound_protocol_has_its_message(protocol: Protocol) -> None:
     """Requirement: what a Server declares reaches the proxy as declared; HTTP ports carry their routes."""
-    route = InboundRoute(About(name="default"), (HttpMatch(),), ())
+    route = InboundRoute(About(name="default"), (InboundRule((HttpMatch(),)),))
     told = inbound.server(InboundPolicy(About(name="x"), protocol, (), (), (route,))).protocol
     assert told.WhichOneof("kind") == protocol.value
     routes = {"detect": told.detect.http_routes, "http1": told.http1.routes, "http2": told.http2.routes}
