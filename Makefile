@@ -114,6 +114,7 @@ check-dependencies: $(CARGO_DENY)
 generate: .venv/.locked ## Regenerate the code made from proto/, the test vectors and the pages made from them.
 	.venv/bin/python proto/generate.py
 	.venv/bin/python -m tests.wire_vectors
+	.venv/bin/python -m tests.policy_vectors
 	.venv/bin/python -m tests.http1_vectors
 
 .PHONY: docs

@@ -40,4 +40,6 @@ fn unknown<T>(what: &str) -> Result<T, Invalid> {
 }
 
 #[cfg(test)]
+mod policy_vectors;
+#[cfg(test)]
 mod tests;
