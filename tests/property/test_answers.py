@@ -13,7 +13,23 @@ from weft.compile.answer import Address, Endpoints, Unanswerable
 from weft.compile.authority import Authority
 from weft.compile.targets import Target
 from weft.gen import destination_pb2
-from weft.model import Document, Meta, Namespace, ObjectId, Origin, Pod, Route, Server, Service
+from weft.model import (
+    AuthorizationPolicy,
+    Document,
+    MeshTLSAuthentication,
+    Meta,
+    Namespace,
+    NetworkAuthentication,
+    ObjectId,
+    Origin,
+    Pod,
+    Route,
+    Server,
+    ServerAuthorization,
+    Service,
+)
+from weft.model.authorization import GROUP, Account, Network
+from weft.model.clients import ANYONE, MESHED, named
 from weft.model.pod import ContainerPort
 from weft.model.route import BackendRef, HttpMatch, ParentRef, Rule
 from weft.model.server import ProxyProtocol, Selector
@@ -39,7 +55,41 @@ def meta(draw: Callable[[st.SearchStrategy[Any]], Any], group: str, kind: str, n
 
 
 @st.composite
+def grants(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
+    """A document about access."""
+    kind = draw(
+        st.sampled_from(
+            ("AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization")
+        )
+    )
+    about = meta(draw, GROUP, kind)
+    accounts = st.lists(st.builds(Account, st.sampled_from(NAMESPACES), st.sampled_from(NAMES)), max_size=1)
+    networks = st.lists(st.builds(Network, st.sampled_from(("10.0.0.0/8", "::/0"))), min_size=1, max_size=2)
+    if kind == "MeshTLSAuthentication":
+        patterns = tuple(draw(st.lists(st.sampled_from(("*", "*.x", "a.x")), max_size=2)))
+        return MeshTLSAuthentication(meta=about, identities=patterns, accounts=tuple(draw(accounts)))
+    if kind == "NetworkAuthentication":
+        return NetworkAuthentication(meta=about, networks=tuple(draw(networks)))
+    if kind == "ServerAuthorization":
+        server = draw(st.sampled_from(("a", "b", Selector(), Selector({"app": "a"}))))
+        clients = draw(st.sampled_from((ANYONE, MESHED, named(("a.x",)))))
+        return ServerAuthorization(meta=about, server=server, networks=tuple(draw(networks)), clients=clients)
+    target = draw(st.sampled_from(("Server", "HTTPRoute", "GRPCRoute", "Namespace")))
+    group = {"Server": GROUP, "Namespace": ""}.get(target, "gateway.networking.k8s.io")
+    where = ("", about.namespace) if target == "Namespace" else (about.namespace, draw(st.sampled_from(NAMES)))
+    kinds = st.sampled_from(("MeshTLSAuthentication", "NetworkAuthentication"))
+    required = st.builds(ObjectId, st.just(GROUP), kinds, st.sampled_from(NAMESPACES), st.sampled_from(NAMES))
+    return AuthorizationPolicy(
+        meta=about,
+        target=ObjectId(group, target, *where),
+        required=(*draw(st.lists(required, max_size=1)), *draw(accounts)),
+    )
+
+
+@st.composite
 def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
+    if draw(st.booleans()):
+        return draw(grants())
     kind = draw(st.sampled_from(("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute", "Server")))
     if kind == "Pod":
         return Pod(
@@ -73,7 +123,11 @@ def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
         return Namespace(meta=meta(draw, "", kind, namespaced=False))
     about = meta(draw, "gateway.networking.k8s.io", kind)
     where = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(NAMES), st.sampled_from(PORTS))
-    parents = tuple(ParentRef("", "Service", *each) for each in draw(st.lists(where, max_size=2)))
+    parents: tuple[ParentRef, ...] = tuple(
+        ParentRef("", "Service", *each) for each in draw(st.lists(where, max_size=2))
+    )
+    if draw(st.booleans()):
+        parents = (ParentRef(GROUP, "Server", about.namespace, draw(st.sampled_from(NAMES)), None),)
     backends = tuple(BackendRef("", "Service", *each, weight=1) for each in draw(st.lists(where, max_size=2)))
     rule = Rule(1, (HttpMatch(),) if kind == "HTTPRoute" else (), (), backends)
     return Route(meta=about, parents=parents, hostnames=(), rules=(rule,))
