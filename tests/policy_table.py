@@ -670,7 +670,7 @@ SCENARIOS = (
     Scenario(
         (api(), server(spec="proxyProtocol: gRPC"), policy("web-only", "Server/api", WEB), ONLY_WEB),
         (
-            ("gRPC without routes", "web", OUTSIDE, "POST /a.B/C", "allow web-only"),
+            ("gRPC without routes", "web", OUTSIDE, "POST /a.B/C", f"allow web-only {ON}"),
             ("refuses others", "cron", OUTSIDE, "POST /a.B/C", "deny identity (server api)"),
         ),
     ),

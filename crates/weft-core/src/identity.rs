@@ -81,3 +81,13 @@ pub enum Client {
     /// No mesh TLS.
     Plaintext,
 }
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Client::Identified(identity) => identity.fmt(f),
+            Client::TlsAnonymous => f.write_str("mesh TLS without an identity"),
+            Client::Plaintext => f.write_str("plaintext"),
+        }
+    }
+}

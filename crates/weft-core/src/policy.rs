@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use http::Request;
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::identity::{Client, Identity};
 use crate::model::{
@@ -41,6 +42,45 @@ impl<'a> Permit<'a> {
     /// The match by which the request came to the route; redirects replace its prefix.
     pub fn matched(&self) -> Option<&'a HttpMatch> {
         self.matched.as_ref()?.matched
+    }
+
+    /// Whether nothing but an auditing default let it in: a policy that enforces would have refused it.
+    pub fn is_audited(&self) -> bool {
+        matches!(self.authorization, Meta::Default(name) if &**name == AUDIT)
+    }
+}
+
+/// What is kept of a request while it is under way, so that it can be judged again when the policy of its port changes.
+#[derive(Debug)]
+pub struct UnderWay {
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    /// Kept where the port's routes asked for headers; else the copy is saved.
+    headers: Option<HeaderMap>,
+}
+
+impl UnderWay {
+    /// To be made from the very head that `port` permitted.
+    pub fn of(port: &InboundPolicy, request: &Request<()>) -> Self {
+        UnderWay {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            host: if request.uri().authority().is_none() { request.headers().get(HOST).cloned() } else { None },
+            headers: if asks_for_headers(port) { Some(request.headers().clone()) } else { None },
+        }
+    }
+
+    fn request(&self) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        if let Some(headers) = &self.headers {
+            *request.headers_mut() = headers.clone();
+        } else if let Some(host) = &self.host {
+            request.headers_mut().insert(HOST, host.clone());
+        }
+        request
     }
 }
 
@@ -86,6 +126,21 @@ pub fn http<'a>(port: &'a InboundPolicy, client: &Client, remote: IpAddr, reques
 /// Judges one connection whose bytes are passed on as they are.
 pub fn stream<'a>(port: &'a InboundPolicy, client: &Client, remote: IpAddr) -> Result<Permit<'a>, Denied> {
     permit(port, client, remote, None)
+}
+
+/// Judges a request again that is under way, by a policy that came later. Where that tells requests apart by headers which were not
+/// kept, the request is denied: the client may send it again, whole.
+pub fn again(port: &InboundPolicy, client: &Client, remote: IpAddr, under_way: &UnderWay) -> Result<(), Denied> {
+    if under_way.headers.is_none() && asks_for_headers(port) {
+        let reason = format!("the routes of {} now ask for headers that a request under way has no more", name(&port.server));
+        return Err(Denied { cause: Cause::Unauthorized, reason, server: port.server.clone(), route: None });
+    }
+    http(port, client, remote, &under_way.request()).map(|_| ())
+}
+
+fn asks_for_headers(port: &InboundPolicy) -> bool {
+    let Some(http) = routes(port) else { return false };
+    http.routes.iter().flat_map(|route| &route.rules).flat_map(|rule| &rule.matches).any(|wanted| !wanted.headers.is_empty())
 }
 
 fn routes(port: &InboundPolicy) -> Option<&InboundHttp> {
@@ -163,6 +218,9 @@ fn name(meta: &Meta) -> String {
     }
 }
 
+/// The default policy that lets everybody in and notes it.
+const AUDIT: &str = "audit";
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -170,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::Network;
+    use crate::model::{HeaderMatch, HostMatch, Network, PathMatch, ValueMatch};
 
     fn grant(authentication: Authentication, net: &str) -> Arc<Authorization> {
         let networks = vec![Network { net: net.parse().unwrap(), except: vec![] }];
@@ -220,6 +278,35 @@ mod tests {
             prop_assert!(!allowed(&Client::Plaintext) || allowed(&Client::TlsAnonymous));
             prop_assert!(!allowed(&Client::TlsAnonymous) || client == Client::Plaintext || allowed(&client));
         }
+    }
+
+    fn routed(headers: bool, authorizations: Vec<Arc<Authorization>>) -> InboundPolicy {
+        let header = HeaderMatch { name: http::header::ACCEPT, value: ValueMatch::Exact(b"x".to_vec()) };
+        let path = Some(PathMatch::Prefix("/a".into()));
+        let wanted = HttpMatch { path, headers: headers.then_some(header).into_iter().collect(), ..HttpMatch::default() };
+        let rules = vec![InboundRule { matches: vec![wanted], filters: vec![] }];
+        let hosts = vec![HostMatch::Exact("host".into())];
+        let route = InboundRoute { meta: Meta::default_named("route"), hosts, rules, authorizations };
+        let http = Arc::new(InboundHttp { routes: vec![route] });
+        InboundPolicy { protocol: InboundProtocol::Http1(http), server: Meta::default_named("test"), authorizations: vec![] }
+    }
+
+    /// Requirement: a request under way is judged again as a new one with the same head would be; where its head is not known any more as
+    /// far as the new policy asks for it, it is denied.
+    #[test]
+    fn a_request_under_way_is_judged_again() {
+        let (client, remote) = (Client::Plaintext, "10.1.2.3".parse().unwrap());
+        let open = || vec![grant(Authentication::Unauthenticated, "10.0.0.0/8")];
+        let request = Request::get("/a/b").header(HOST, "host:80").header("accept", "x").body(()).unwrap();
+        let plain = UnderWay::of(&routed(false, open()), &request);
+        assert!(again(&routed(false, open()), &client, remote, &plain).is_ok());
+        assert!(again(&routed(false, vec![]), &client, remote, &plain).is_err());
+        assert!(again(&port(vec![]), &client, remote, &plain).is_err());
+        assert!(again(&port(open()), &client, remote, &plain).is_ok());
+        assert!(again(&routed(true, open()), &client, remote, &plain).is_err());
+        let whole = UnderWay::of(&routed(true, open()), &request);
+        assert!(again(&routed(true, open()), &client, remote, &whole).is_ok());
+        assert!(again(&routed(true, vec![]), &client, remote, &whole).is_err());
     }
 
     /// Requirement: an IPv4 client seen through an IPv6 socket is the same client.

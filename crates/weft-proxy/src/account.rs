@@ -152,11 +152,20 @@ impl Accounts {
     /// Policy allowed a connection whose bytes are passed on as they are.
     pub(crate) fn stream_permitted(&self, arrival: &Arrival, permit: &Permit<'_>) {
         self.count(&families::TCP_ALLOW, &labels::inbound(arrival, permit.server, None, Some(permit.authorization)));
+        if permit.is_audited() {
+            let (direction, target, peer) = (Direction::Inbound.name(), arrival.target, arrival.remote);
+            info!(target: LOG, direction, %peer, client = %arrival.client, %target, server = permit.server.name(), "connection audited");
+        }
     }
 
     /// Policy denied one. `stream_refused` tells the rest.
     pub(crate) fn stream_denied(&self, arrival: &Arrival, denied: &Denied) {
         self.count(&families::TCP_DENY, &labels::inbound(arrival, &denied.server, None, None));
+    }
+
+    /// A change of policy ended one that it had allowed. `stream_refused` tells the rest.
+    pub(crate) fn stream_terminated(&self, arrival: &Arrival, denied: &Denied) {
+        self.count(&families::TCP_TERMINATE, &labels::inbound(arrival, &denied.server, None, None));
     }
 
     /// A connection went no further.

@@ -11,10 +11,12 @@ use weft_core::headers::{self, Party};
 use weft_core::identity::Client;
 use weft_core::model::{InboundPolicy, InboundProtocol};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
+use weft_core::policy::{Denied, UnderWay};
 use weft_core::{policy, route};
 
 use crate::accept::Accepted;
 use crate::account::{Arrival, Direction, Record};
+use crate::bell::Bell;
 use crate::http::answer::{self, Stopped};
 use crate::http::h2::{KeepAlive, Tuning};
 use crate::http::refuse::Asked;
@@ -32,6 +34,8 @@ struct Inbound {
     from: Arrival,
     /// Each request loads the policy then in force.
     port: Rc<Live<Arc<InboundPolicy>>>,
+    /// Rings when that has changed, so that what is under way is judged again.
+    changed: Bell,
 }
 
 /// Serves one connection to this workload.
@@ -39,7 +43,7 @@ pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), 
     let Arrived { io, arrival: from, opaque } = transport::open(accepted, &worker).await?;
     let port = worker.port(from.target.port());
     let policy = port.load();
-    let connection = Rc::new(Inbound { worker, from, port });
+    let connection = Rc::new(Inbound { worker, from, port, changed: Bell::default() });
     let (kind, io) = match detection(&policy.protocol, opaque, &connection.worker) {
         Some(timeout) => detect::http(io, timeout).await?,
         None => (Kind::Opaque, io),
@@ -47,7 +51,7 @@ pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), 
     match kind {
         Kind::Http1 => serve_http(connection, io, Version::H1).await,
         Kind::Http2 => serve_http(connection, io, Version::H2).await,
-        Kind::Tls { .. } | Kind::Opaque => forward_bytes(&connection, &policy, io).await,
+        Kind::Tls { .. } | Kind::Opaque => forward_bytes(&connection, io).await,
     }
 }
 
@@ -56,7 +60,22 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
     let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
     let stopping = connection.worker.drain.signal();
     let tuning = Tuning { keep_alive: Some(keep_alive), windows: connection.worker.windows() };
-    serve::run(io, version, tuning, stopping, |message| exchange(connection.clone(), message)).await
+    let serving = serve::run(io, version, tuning, stopping, |message| exchange(connection.clone(), message));
+    tokio::select! {
+        biased;
+        () = announce_changes(&connection) => Ok(()),
+        served = serving => served,
+    }
+}
+
+/// Rings for every change of the port's policy; never resolves.
+async fn announce_changes(connection: &Inbound) {
+    loop {
+        // Listens before it rings: what is published meanwhile is either seen by those who are woken, or rung for next.
+        let changed = connection.port.changed();
+        connection.changed.ring();
+        changed.await;
+    }
 }
 
 /// One request: authorize, route, connect. Its record accounts for whatever comes of it.
@@ -72,29 +91,50 @@ async fn exchange(connection: Rc<Inbound>, mut message: Box<Message>) {
     };
     let policy = connection.port.load();
     match admit(&connection, &policy, request, &mut record) {
-        Ok(answering) => {
+        Ok((answering, under_way)) => {
             let application = Target::One(worker.application(connection.from.target));
-            let ended = send::request(worker, &application, message, &Terms::default(), &answering, &mut record).await;
-            answer::settle(ended, asked, client, &mut record).await;
+            let terms = Terms::default();
+            let ended = tokio::select! {
+                biased;
+                ended = send::request(worker, &application, message, &terms, &answering, &mut record) => Ok(ended),
+                denied = no_longer_permitted(&connection, &under_way) => Err(denied),
+            };
+            match ended {
+                Ok(ended) => answer::settle(ended, asked, client, &mut record).await,
+                // Both ends of the exchange are gone by now, with a reset: what was carried is not the whole.
+                Err(denied) => record.terminated(&denied),
+            }
         }
         Err(stopped) => answer::stop(stopped, message.sink, asked, client, &mut record).await,
     }
 }
 
-/// The stages authorize and route. Returns what the answer passes on its way back.
+/// Resolves when a change of policy takes the permission of a request under way.
+async fn no_longer_permitted(connection: &Inbound, under_way: &UnderWay) -> Denied {
+    let from = &connection.from;
+    loop {
+        connection.changed.rung().await;
+        if let Err(denied) = policy::again(&connection.port.load(), &from.client, from.remote.ip(), under_way) {
+            return denied;
+        }
+    }
+}
+
+/// The stages authorize and route. Returns what the answer passes on its way back, and what is kept to judge the request again.
 fn admit<'a>(
     connection: &Inbound,
     policy: &'a InboundPolicy,
     request: &mut Request<()>,
     record: &mut Record,
-) -> Result<Answering<'a>, Stopped> {
+) -> Result<(Answering<'a>, UnderWay), Stopped> {
     let from = &connection.from;
     let carried = trust_only_the_mesh(from, request)?;
     let permit = policy::http(policy, &from.client, from.remote.ip(), request).inspect_err(|denied| record.denied(denied))?;
     record.permitted(&permit);
+    let under_way = UnderWay::of(policy, request);
     let routed = route::inbound(permit);
     route::apply_request(routed.filters, routed.matched, request, || connection.worker.random())?;
-    Ok(Answering { filters: [routed.filters, &[]], carried })
+    Ok((Answering { filters: [routed.filters, &[]], carried }, under_way))
 }
 
 /// Takes headers that only a proxy may set from proxies only: the carried version, and who the client is. Returns whether the request
@@ -126,9 +166,11 @@ fn party(from: &Arrival) -> Party {
 }
 
 /// A connection that is passed on as bytes: one decision for the whole of it, ended when policy no longer allows it.
-async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> Result<(), Refusal> {
-    let Inbound { worker, from, port } = connection;
-    let permit = policy::stream(policy, &from.client, from.remote.ip()).inspect_err(|denied| {
+async fn forward_bytes(connection: &Inbound, io: Io) -> Result<(), Refusal> {
+    let Inbound { worker, from, port, .. } = connection;
+    // Looking at the first bytes may have taken a while.
+    let policy = port.load();
+    let permit = policy::stream(&policy, &from.client, from.remote.ip()).inspect_err(|denied| {
         worker.accounts.stream_denied(from, denied);
         io.abort();
     })?;
@@ -136,20 +178,24 @@ async fn forward_bytes(connection: &Inbound, policy: &InboundPolicy, io: Io) -> 
     let application = Target::One(worker.application(from.target));
     let (upstream, _in_flight) = send::stream(worker, &application).await.inspect_err(|_| io.abort())?;
     tokio::select! {
+        biased;
+        denied = revoked(port, from) => {
+            worker.accounts.stream_terminated(from, &denied);
+            Err(denied.into())
+        }
         carried = relay::run(io, upstream) => {
             worker.accounts.stream_ended(Direction::Inbound, from.remote, from.target, &carried);
             Ok(())
         }
-        refusal = revoked(port, from) => Err(refusal),
     }
 }
 
 /// Resolves when a change of policy takes the permission away.
-async fn revoked(port: &Live<Arc<InboundPolicy>>, from: &Arrival) -> Refusal {
+async fn revoked(port: &Live<Arc<InboundPolicy>>, from: &Arrival) -> Denied {
     loop {
         let changed = port.changed();
         if let Err(denied) = policy::stream(&port.load(), &from.client, from.remote.ip()) {
-            return denied.into();
+            return denied;
         }
         changed.await;
     }

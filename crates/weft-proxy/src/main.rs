@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod app;
 mod balance;
+mod bell;
 mod cache;
 mod clock;
 mod connect;

@@ -58,10 +58,10 @@ class Verdict:
 
 def judge(policy: InboundPolicy, client: Client, request: Request | None) -> Verdict:
     """Judge a request, or (None) a connection whose bytes are passed on unread."""
-    routes = () if policy.protocol in (Protocol.OPAQUE, Protocol.TLS) or request is None else policy.routes
-    if request is None or not routes:
+    if request is None or policy.protocol in (Protocol.OPAQUE, Protocol.TLS):
         return _permit(policy, client, None)
-    route = best_route(routes, request)
+    # A port that speaks HTTP and is told no route has one that takes everything.
+    route = best_route(policy.routes, request) if policy.routes else InboundRoute(About(name="default"), ())
     if route is None:
         path = request.path.partition("?")[0]
         reason = f"no route of {describe(policy.about)} matches {request.method} {path}"

@@ -31,6 +31,8 @@ families! {
     NOT_FOUND "inbound_http_route_not_found_total" Kind::Counter, "Requests that matched no route.";
     TCP_ALLOW "inbound_tcp_authz_allow_total" Kind::Counter, "Opaque connections that policy allowed.";
     TCP_DENY "inbound_tcp_authz_deny_total" Kind::Counter, "Opaque connections that policy denied.";
+    TCP_TERMINATE "inbound_tcp_authz_terminate_total" Kind::Counter, "Opaque connections that policy had allowed and a change of it ended.";
+    HTTP_TERMINATE "inbound_http_authz_terminate_total" Kind::Counter, "Requests under way that policy had allowed and a change of it ended.";
     INBOUND_HTTP_ERRORS "inbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
     OUTBOUND_HTTP_ERRORS "outbound_http_errors_total" Kind::Counter, "Requests that this proxy answered with an error.";
     INBOUND_TCP_ERRORS "inbound_tcp_errors_total" Kind::Counter, "Connections that this proxy refused, and opaque ones that broke off.";

@@ -104,6 +104,11 @@ impl Record {
         });
         hop.request.add(1);
         hop.respond(&self.accounts.shard, Ends::Allowed);
+        if permit.is_audited() {
+            let (direction, peer, target) = (Direction::Inbound.name(), arrival.remote, arrival.target);
+            let (method, path, server) = (&self.method, self.uri.path(), server.name());
+            info!(target: LOG, direction, %peer, client = %arrival.client, %target, %method, path, server, "request audited");
+        }
         let kind = if self.grpc { RouteKind::Grpc } else { RouteKind::Http };
         let route = self.accounts.route(Direction::Inbound, server, route, kind);
         route.requests.iter().for_each(|requests| requests.add(1));
@@ -117,6 +122,15 @@ impl Record {
             self.accounts.count(family, &labels::inbound(arrival, &denied.server, denied.route.as_ref(), None));
         }
         self.refused(&denied.clone().into());
+    }
+
+    /// Inbound: a change of policy ended the request under way.
+    pub(crate) fn terminated(&mut self, denied: &Denied) {
+        if let Side::Inbound(arrival) = &self.side {
+            let labels = labels::inbound(arrival, &denied.server, denied.route.as_ref(), None);
+            self.accounts.count(&families::HTTP_TERMINATE, &labels);
+        }
+        self.broken(&denied.clone().into());
     }
 
     /// Outbound: the route that the request takes. `route` is none when none matched.
