@@ -86,8 +86,8 @@ class Mesh:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def run(self, verb: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a `weft` command about this mesh to its end."""
-        command = _weft(verb, "--mesh", self.name, *arguments)
+        """Run a `weft` command (`verb` may be two words) about this mesh to its end."""
+        command = _weft(*verb.split(), "--mesh", self.name, *arguments)
         return subprocess.run(command, env=_environment(), input=stdin, capture_output=True, text=True, check=False)
 
     def exec(self, replica: str, *command: str, stdin: str = "") -> str:

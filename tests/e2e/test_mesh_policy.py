@@ -1,0 +1,277 @@
+"""Inbound policy in a mesh: who is let in, what a change ends, and what nobody gets around."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.e2e.applications import FILES, UNMESHED, Python, ask, idle, text
+
+from weft.local.addresses import ipv6
+from weft.local.rules import PROXY_MARK
+from weft.testing import Mesh, wait_until
+
+pytestmark = pytest.mark.e2e
+GROUP = "policy.linkerd.io"
+WEB = "web.default.serviceaccount.identity.weft.cluster.local"
+GRPC, HTTP, BYTES = 8080, 8081, 9006
+CHANGES = 20
+
+
+def document(kind: str, name: str, spec: dict[str, Any], version: str = "v1alpha1") -> dict[str, Any]:
+    return {"apiVersion": f"{GROUP}/{version}", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def server(name: str, port: int, workload: str = "api", **spec: str) -> dict[str, Any]:
+    chosen = {"podSelector": {"matchLabels": {"mesh.weft.dev/workload": workload}}, "port": port}
+    return document("Server", name, chosen | spec, "v1beta3")
+
+
+def policy(name: str, kind: str, target: str, *accounts: str) -> dict[str, Any]:
+    required = [{"kind": "ServiceAccount", "name": account} for account in accounts]
+    target_ref = {"group": GROUP, "kind": kind, "name": target}
+    return document("AuthorizationPolicy", name, {"targetRef": target_ref, "requiredAuthenticationRefs": required})
+
+
+def route(path: str) -> dict[str, Any]:
+    parents = [{"group": GROUP, "kind": "Server", "name": "routed"}]
+    spec = {"parentRefs": parents, "rules": [{"matches": [{"path": {"value": f"/{path}"}}]}]}
+    return document("HTTPRoute", path, spec, "v1beta3")
+
+
+def workload(python: Python, name: str, script: str, *ports: int, arguments: tuple[int, ...] = ()) -> dict[str, Any]:
+    return {
+        "apiVersion": "mesh.weft.dev/v1alpha1",
+        "kind": "Workload",
+        "metadata": {"name": name},
+        "spec": {
+            "command": list(python.command(script, *arguments)),
+            "ports": [{"port": port, "name": f"p{port}"} for port in ports],
+            "readiness": {"tcpSocket": {"port": ports[0]}},
+        },
+    }
+
+
+class Documents:
+    """The mesh file, with the policies that a test changes."""
+
+    def __init__(self, python: Python) -> None:
+        self.fixed = [
+            workload(python, "api", "server.py", GRPC, HTTP),
+            workload(python, "echo", "byte_server.py", BYTES, arguments=(BYTES,)),
+            workload(python, "pages", "server.py", HTTP),
+            *(idle(name) for name in ("web", "cron")),
+            idle("stranger", **UNMESHED),
+            server("calls", GRPC),
+            server("http", HTTP),
+            server("bytes", BYTES, "echo", proxyProtocol="opaque"),
+            server("routed", HTTP, "pages"),
+            *map(route, ("one", "two", "never")),
+        ]
+
+    def text(self, *changing: dict[str, Any]) -> str:
+        return text(*self.fixed, *changing)
+
+
+FOR_WEB = [policy(f"web-{name}", "Server", name, "web") for name in ("calls", "http", "bytes")]
+
+
+@pytest.fixture(scope="module")
+def documents(python: Python) -> Documents:
+    return Documents(python)
+
+
+@pytest.fixture(scope="module")
+def mesh(documents: Documents) -> Iterator[Mesh]:
+    with Mesh(documents.text(*FOR_WEB), FILES, "policy") as mesh:
+        yield mesh
+
+
+@pytest.fixture
+def granted(mesh: Mesh, python: Python, documents: Documents) -> None:
+    """`web` may reach everything of `api`."""
+    mesh.edit(documents.text(*FOR_WEB))
+    wait_until(lambda: status(mesh, python, "web-0") == 200, "web is let in")
+
+
+def status(mesh: Mesh, python: Python, replica: str, host: str = "api", port: int = HTTP) -> int:
+    return int(ask(mesh, python, replica, "raw.py", "status", host, port)["status"])
+
+
+def held(mesh: Mesh, python: Python, *arguments: object) -> subprocess.Popen[str]:
+    return mesh.background("web-0", *python.command("held.py", *arguments))
+
+
+def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The next line of a client that holds on."""
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line, "the client ended without a word"
+    said = json.loads(line)
+    assert isinstance(said, dict)
+    return said
+
+
+def bytes_end(mesh: Mesh, python: Python, replica: str) -> str:
+    """How a connection of bytes ends at once, or `open`."""
+    asked = (
+        f"import socket; s = socket.create_connection(('echo', {BYTES}), 30); s.sendall(b'?bytes');\n"
+        "try: print('open' if s.recv(1) else 'closed')\nexcept ConnectionResetError: print('reset')"
+    )
+    return mesh.exec(replica, python.program, "-c", asked).strip()
+
+
+@pytest.mark.usefixtures("granted")
+def test_only_the_named_client_comes_in(mesh: Mesh, python: Python) -> None:
+    """Requirement: HTTP answers 403, gRPC PERMISSION_DENIED, bytes a reset; metrics name Server and grant."""
+    assert status(mesh, python, "web-0") == 200
+    assert status(mesh, python, "cron-0") == 403
+    assert status(mesh, python, "stranger-0") == 403
+    assert ask(mesh, python, "web-0", "rpc.py", "unary", f"api:{GRPC}")["answer"] == "hello"
+    assert ask(mesh, python, "cron-0", "rpc.py", "refused", f"api:{GRPC}") == {"code": "PERMISSION_DENIED"}
+    assert bytes_end(mesh, python, "web-0") == "open"
+    assert bytes_end(mesh, python, "cron-0") == "reset"
+    about = {"srv_group": GROUP, "srv_kind": "server", "srv_name": "http", "srv_port": str(HTTP)}
+    grant = {"authz_group": GROUP, "authz_kind": "authorizationpolicy", "authz_name": "web-http", "client_id": WEB}
+    assert mesh.counted("api-0", "inbound_http_authz_allow_total", about | grant) > 0
+    assert mesh.counted("api-0", "inbound_http_authz_deny_total", about | {"route_name": "default"}) >= 2
+    opaque = {"srv_kind": "server", "srv_name": "bytes"}
+    assert mesh.counted("echo-0", "inbound_tcp_authz_deny_total", opaque) >= 1
+    assert mesh.counted("echo-0", "inbound_tcp_authz_allow_total", opaque | {"authz_name": "web-bytes"}) >= 1
+
+
+@pytest.mark.usefixtures("granted")
+def test_the_deciding_document_is_named(mesh: Mesh) -> None:
+    """Requirement: `weft policy explain` names the document that decides, and its line; `weft authz` lists."""
+    assert mesh.run("policy explain", "web", "nobody").returncode == 1
+    told = json.loads(explained(mesh, "web", f"api:{HTTP}", "GET", "/", "-o", "json"))
+    assert (told["allowed"], told["authorization"], told["client"]["identity"]) == (True, "web-http", WEB)
+    (decided,) = [each for each in told["rules"] if each["part"] == "decided"]
+    before = mesh.file.read_text().split("name: web-http\n")[0]
+    line = before[: before.rindex("apiVersion:")].count("\n") + 1
+    assert (decided["rule"], decided["origin"]) == ("AuthorizationPolicy web-http", f"{mesh.file}:{line}")
+    refused = explained(mesh, "cron", f"api:{HTTP}", "GET", "/")
+    assert "DENIED" in refused
+    assert "cron.default.serviceaccount.identity.weft.cluster.local is not authorized (server http)" in refused
+    listed = mesh.run("authz", "api").stdout.split()
+    assert {"ROUTE", "SERVER", "AUTHORIZATION_POLICY", "SERVER_AUTHORIZATION", "web-http", "web-calls"} <= set(listed)
+
+
+def explained(mesh: Mesh, *arguments: str) -> str:
+    """What `weft policy explain` prints about this mesh."""
+    said = mesh.run("policy explain", *arguments)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+@pytest.mark.usefixtures("granted")
+def test_a_revoked_client_is_cut_off(mesh: Mesh, python: Python, documents: Documents) -> None:
+    """Requirement: streams that a removed authorization allowed end, silent ones too; the proxy counts them."""
+    asked = {"grpc": ("api", GRPC), "upgrade": ("api", HTTP), "bytes": ("echo", BYTES)}
+    clients = {kind: held(mesh, python, kind, *where) for kind, where in asked.items()}
+    opened = {kind: heard(client)["open"] for kind, client in clients.items()}
+    assert opened == {"grpc": "first", "upgrade": "HTTP/1.1 101 Switching Protocols", "bytes": "?bytes"}
+    mesh.edit(documents.text())
+    ended = {kind: heard(client)["ended"] for kind, client in clients.items()}
+    assert ended["upgrade"] == ended["bytes"] == "reset"
+    assert ended["grpc"] not in ("in order", "OK")
+    for client in clients.values():
+        client.communicate()
+    assert status(mesh, python, "web-0") == 403
+    assert mesh.counted("api-0", "inbound_http_authz_terminate_total") >= 2
+    assert mesh.counted("echo-0", "inbound_tcp_authz_terminate_total") >= 1
+
+
+@pytest.mark.usefixtures("granted")
+def test_a_resumed_session_gives_nothing_back(mesh: Mesh, python: Python, documents: Documents) -> None:
+    """Requirement: each connection of bytes is TLS of its own and resumes the session of the one before; the client's
+    identity goes with it, and so does the refusal once its authorization is gone.
+    """
+    for _ in range(3):
+        assert bytes_end(mesh, python, "web-0") == "open"
+    mesh.edit(documents.text())
+    wait_until(lambda: bytes_end(mesh, python, "web-0") == "reset", "the client is refused")
+    assert bytes_end(mesh, python, "web-0") == "reset"
+
+
+def test_changes_under_load_never_let_through_what_both_states_forbid(
+    mesh: Mesh, python: Python, documents: Documents
+) -> None:
+    """Requirement: while policy changes, a request that the old and the new state forbid is refused, and what the new
+    one says holds from the first request that it decided: nothing goes back and forth.
+    """
+    states = [documents.text(policy("p", "HTTPRoute", path, "web")) for path in ("one", "two")]
+    mesh.edit(states[0])
+    wait_until(lambda: ask(mesh, python, "web-0", "raw.py", "status", "pages", HTTP, "/one")["status"] == 200, "first")
+    client = held(mesh, python, "ask", "pages", HTTP, "/one", "/two", "/never")
+    known: dict[str, int] = {}
+    while len(known) < 3:
+        said = heard(client)
+        known[said["path"]] = said["status"]
+    assert known == {"/one": 200, "/two": 403, "/never": 403}
+    for change in range(1, CHANGES + 1):
+        mesh.edit(states[change % 2])
+        # Each path changes once: the next two lines are the whole effect, another would be taken for one of the next.
+        for said in (heard(client), heard(client)):
+            known[said["path"]] = said["status"]
+        assert known == {"/one": 403 if change % 2 else 200, "/two": 200 if change % 2 else 403, "/never": 403}
+    rest, _ = client.communicate("")
+    (end,) = rest.splitlines()
+    assert json.loads(end)["asked"] > CHANGES
+
+
+class TestNobodyGetsAround:
+    """`cron` has no authorization and is not let in by any trick."""
+
+    pytestmark = pytest.mark.usefixtures("granted")
+
+    def test_by_the_proxys_mark(self, mesh: Mesh, python: Python) -> None:
+        """Requirement: an application cannot mark its connections as the proxy's, which the redirection spares."""
+        tried = (
+            f"import socket\ntry: socket.socket().setsockopt(socket.SOL_SOCKET, 36, {PROXY_MARK}); print('marked')\n"
+            "except PermissionError: print('refused')"
+        )
+        assert mesh.exec("cron-0", python.program, "-c", tried) == "refused\n"
+
+    @pytest.mark.parametrize("port", [4140, 4143])
+    def test_by_its_own_proxys_ports(self, mesh: Mesh, python: Python, port: int) -> None:
+        """Requirement: what is sent to the proxy itself, with the server's name in it, comes nowhere."""
+        assert sent(mesh, python, "cron-0", "127.0.0.1", port) in ("", "reset", "closed", "502", "504", "403")
+
+    @pytest.mark.parametrize("replica", ["cron-0", "stranger-0"])
+    def test_by_the_servers_proxys_port(self, mesh: Mesh, python: Python, replica: str) -> None:
+        """Requirement: port 4143 takes nobody without mesh TLS and a transport header, meshed or not."""
+        address = mesh.replicas()["api-0"]["address"]
+        assert sent(mesh, python, replica, address, 4143) != "200"
+
+    @pytest.mark.parametrize("replica", ["cron-0", "stranger-0"])
+    def test_by_a_replicas_own_address(self, mesh: Mesh, python: Python, replica: str) -> None:
+        """Requirement: the address of a replica is judged as its Service is."""
+        address = mesh.replicas()["api-0"]["address"]
+        assert status(mesh, python, "web-0", address) == 200
+        assert sent(mesh, python, replica, address, HTTP) == "403"
+
+    @pytest.mark.parametrize("replica", ["cron-0", "stranger-0"])
+    def test_by_headers_of_the_mesh(self, mesh: Mesh, python: Python, replica: str) -> None:
+        """Requirement: a forged `l5d-client-id` lets nobody in."""
+        forged = f"l5d-client-id: {WEB}\\r\\nl5d-orig-proto: HTTP/1.1\\r\\n"
+        assert sent(mesh, python, replica, "api", HTTP, forged) == "403"
+
+    @pytest.mark.parametrize("replica", ["cron-0", "stranger-0"])
+    def test_by_ipv6(self, mesh: Mesh, python: Python, replica: str) -> None:
+        """Requirement: IPv6 is judged by the same rules; the one who is let in shows that the address is right."""
+        address = ipv6(mesh.replicas()["api-0"]["address"])
+        assert status(mesh, python, "web-0", address) == 200
+        assert sent(mesh, python, replica, address, HTTP) == "403"
+
+
+def sent(mesh: Mesh, python: Python, replica: str, host: str, port: int, headers: str = "") -> str:
+    """The status that a request for `api` got, or how its connection ended."""
+    asked = (
+        f"import socket\ns = socket.create_connection(({host!r}, {port}), 30)\ns.settimeout(30)\n"
+        f"s.sendall(b'GET / HTTP/1.1\\r\\nhost: api:{HTTP}\\r\\n{headers}connection: close\\r\\n\\r\\n')\n"
+        "try: said = s.makefile('rb').readline()\nexcept ConnectionResetError: print('reset')\n"
+        "else: print(said.split()[1].decode() if said else 'closed')"
+    )
+    return mesh.exec(replica, python.program, "-c", asked).strip()
