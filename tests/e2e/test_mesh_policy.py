@@ -1,5 +1,6 @@
 """Inbound policy in a mesh: who is let in, what a change ends, and what nobody gets around."""
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -99,8 +100,14 @@ def status(mesh: Mesh, python: Python, replica: str, host: str = "api", port: in
     return int(ask(mesh, python, replica, "raw.py", "status", host, port)["status"])
 
 
-def held(mesh: Mesh, python: Python, *arguments: object) -> subprocess.Popen[str]:
-    return mesh.background("web-0", *python.command("held.py", *arguments))
+@contextlib.contextmanager
+def held(mesh: Mesh, python: Python, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    client = mesh.background("web-0", *python.command("held.py", *arguments))
+    with client:
+        try:
+            yield client
+        finally:
+            client.kill()
 
 
 def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -169,15 +176,14 @@ def explained(mesh: Mesh, *arguments: str) -> str:
 def test_a_revoked_client_is_cut_off(mesh: Mesh, python: Python, documents: Documents) -> None:
     """Requirement: streams that a removed authorization allowed end, silent ones too; the proxy counts them."""
     asked = {"grpc": ("api", GRPC), "upgrade": ("api", HTTP), "bytes": ("echo", BYTES)}
-    clients = {kind: held(mesh, python, kind, *where) for kind, where in asked.items()}
-    opened = {kind: heard(client)["open"] for kind, client in clients.items()}
-    assert opened == {"grpc": "first", "upgrade": "HTTP/1.1 101 Switching Protocols", "bytes": "?bytes"}
-    mesh.edit(documents.text())
-    ended = {kind: heard(client)["ended"] for kind, client in clients.items()}
+    with contextlib.ExitStack() as stack:
+        clients = {kind: stack.enter_context(held(mesh, python, kind, *where)) for kind, where in asked.items()}
+        opened = {kind: heard(client)["open"] for kind, client in clients.items()}
+        assert opened == {"grpc": "first", "upgrade": "HTTP/1.1 101 Switching Protocols", "bytes": "?bytes"}
+        mesh.edit(documents.text())
+        ended = {kind: heard(client)["ended"] for kind, client in clients.items()}
     assert ended["upgrade"] == ended["bytes"] == "reset"
     assert ended["grpc"] not in ("in order", "OK")
-    for client in clients.values():
-        client.communicate()
     assert status(mesh, python, "web-0") == 403
     assert mesh.counted("api-0", "inbound_http_authz_terminate_total") >= 2
     assert mesh.counted("echo-0", "inbound_tcp_authz_terminate_total") >= 1
@@ -204,21 +210,21 @@ def test_changes_under_load_never_let_through_what_both_states_forbid(
     states = [documents.text(policy("p", "HTTPRoute", path, "web")) for path in ("one", "two")]
     mesh.edit(states[0])
     wait_until(lambda: ask(mesh, python, "web-0", "raw.py", "status", "pages", HTTP, "/one")["status"] == 200, "first")
-    client = held(mesh, python, "ask", "pages", HTTP, "/one", "/two", "/never")
-    known: dict[str, int] = {}
-    while len(known) < 3:
-        said = heard(client)
-        known[said["path"]] = said["status"]
-    assert known == {"/one": 200, "/two": 403, "/never": 403}
-    for change in range(1, CHANGES + 1):
-        mesh.edit(states[change % 2])
-        # Each path changes once: the next two lines are the whole effect, another would be taken for one of the next.
-        for said in (heard(client), heard(client)):
+    with held(mesh, python, "ask", "pages", HTTP, "/one", "/two", "/never") as client:
+        known: dict[str, int] = {}
+        while len(known) < 3:
+            said = heard(client)
             known[said["path"]] = said["status"]
-        assert known == {"/one": 403 if change % 2 else 200, "/two": 200 if change % 2 else 403, "/never": 403}
-    rest, _ = client.communicate("")
-    (end,) = rest.splitlines()
-    assert json.loads(end)["asked"] > CHANGES
+        assert known == {"/one": 200, "/two": 403, "/never": 403}
+        for change in range(1, CHANGES + 1):
+            mesh.edit(states[change % 2])
+            # Each path changes once: the next two lines are the whole effect, another would be taken for one of the next.
+            for said in (heard(client), heard(client)):
+                known[said["path"]] = said["status"]
+            assert known == {"/one": 403 if change % 2 else 200, "/two": 200 if change % 2 else 403, "/never": 403}
+        rest, _ = client.communicate("")
+        (end,) = rest.splitlines()
+        assert json.loads(end)["asked"] > CHANGES
 
 
 class TestNobodyGetsAround:

@@ -71,10 +71,10 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
 /// Rings for every change of the port's policy; never resolves.
 async fn announce_changes(connection: &Inbound) {
     loop {
-        // Listens before it rings: what is published meanwhile is either seen by those who are woken, or rung for next.
-        let changed = connection.port.changed();
+        connection.port.changed().await;
+        // Taken in here as well, or the next turn would find the same change again and nobody else would get to run.
+        connection.port.load();
         connection.changed.ring();
-        changed.await;
     }
 }
 
