@@ -218,7 +218,7 @@ def test_changes_under_load_never_let_through_what_both_states_forbid(
         assert known == {"/one": 200, "/two": 403, "/never": 403}
         for change in range(1, CHANGES + 1):
             mesh.edit(states[change % 2])
-            # Each path changes once: the next two lines are the whole effect, another would be taken for one of the next.
+            # Each path changes once: two lines are the whole effect, another would be taken for one of the next.
             for said in (heard(client), heard(client)):
                 known[said["path"]] = said["status"]
             assert known == {"/one": 403 if change % 2 else 200, "/two": 200 if change % 2 else 403, "/never": 403}

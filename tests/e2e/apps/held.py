@@ -13,6 +13,8 @@ import threading
 import grpc
 
 PATIENCE = 60
+CUT_OFF = 502
+"""What the client's proxy says of a request that was under way when its permission was taken."""
 
 
 def say(**what):
@@ -67,17 +69,24 @@ def ask(host, port, *paths):
     going = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), going.set()), daemon=True).start()
     connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
-    known, asked = {}, 0
+    known, asked, cut = {}, 0, 0
     while not going.is_set():
         for path in paths:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            answer.read()
             asked += 1
-            if known.get(path) != answer.status:
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                answer.read()
+            except (http.client.HTTPException, ConnectionError):
+                connection.close()
+                cut += 1
+                continue
+            if answer.status == CUT_OFF:
+                cut += 1
+            elif known.get(path) != answer.status:
                 known[path] = answer.status
                 say(path=path, status=answer.status)
-    say(asked=asked)
+    say(asked=asked, cut=cut)
 
 
 if __name__ == "__main__":
