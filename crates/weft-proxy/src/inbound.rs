@@ -181,7 +181,7 @@ async fn forward_bytes(connection: &Inbound, io: Io) -> Result<(), Refusal> {
         biased;
         denied = revoked(port, from) => {
             worker.accounts.stream_terminated(from, &denied);
-            Err(denied.into())
+            Err(Refusal { retry: Retry::Unsafe, ..denied.into() })
         }
         carried = relay::run(io, upstream) => {
             worker.accounts.stream_ended(Direction::Inbound, from.remote, from.target, &carried);

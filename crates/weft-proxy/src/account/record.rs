@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Request, Uri};
 use tracing::{debug, info};
 use weft_core::model::{Endpoint, Meta, RouteKind};
-use weft_core::outcome::{Cause, Class, Refusal, classify};
+use weft_core::outcome::{Cause, Class, Refusal, Retry, classify};
 use weft_core::policy::{Denied, Permit};
 use weft_core::retry::Stop;
 
@@ -130,7 +130,8 @@ impl Record {
             let labels = labels::inbound(arrival, &denied.server, denied.route.as_ref(), None);
             self.accounts.count(&families::HTTP_TERMINATE, &labels);
         }
-        self.broken(&denied.clone().into());
+        // The application may have acted on what came until now.
+        self.broken(&Refusal { retry: Retry::Unsafe, ..denied.clone().into() });
     }
 
     /// Outbound: the route that the request takes. `route` is none when none matched.
