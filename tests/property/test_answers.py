@@ -55,13 +55,9 @@ def meta(draw: Callable[[st.SearchStrategy[Any]], Any], group: str, kind: str, n
 
 
 @st.composite
-def grants(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
-    """A document about access."""
-    kind = draw(
-        st.sampled_from(
-            ("AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization")
-        )
-    )
+def grants(draw: Callable[[st.SearchStrategy[Any]], Any], *others: str) -> Document:
+    """A document about access: one that grants, or of the `others`."""
+    kind = draw(st.sampled_from(("AuthorizationPolicy", "ServerAuthorization", *others)))
     about = meta(draw, GROUP, kind)
     accounts = st.lists(st.builds(Account, st.sampled_from(NAMESPACES), st.sampled_from(NAMES)), max_size=1)
     networks = st.lists(st.builds(Network, st.sampled_from(("10.0.0.0/8", "::/0"))), min_size=1, max_size=2)
@@ -89,7 +85,7 @@ def grants(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
 @st.composite
 def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
     if draw(st.booleans()):
-        return draw(grants())
+        return draw(grants("MeshTLSAuthentication", "NetworkAuthentication"))
     kind = draw(st.sampled_from(("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute", "Server")))
     if kind == "Pod":
         return Pod(
