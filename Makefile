@@ -93,6 +93,8 @@ check-docs: .venv/.programs
 		.venv/bin/weft-proxy --$$page | diff -u docs/reference/proxy-$$page.md - || \
 			{ echo "docs/reference/proxy-$$page.md is out of date: run make docs"; exit 1; }; \
 	done
+	@.venv/bin/weft explain --markdown | diff -u docs/reference/problems.md - || \
+		{ echo "docs/reference/problems.md is out of date: run make docs"; exit 1; }
 
 .PHONY: check-rust
 check-rust: .venv/.locked
@@ -120,6 +122,7 @@ generate: .venv/.locked ## Regenerate the code made from proto/, the test vector
 .PHONY: docs
 docs: .venv/.programs ## Write the pages of docs/reference that are made from the programs.
 	@for page in $(PROXY_PAGES); do .venv/bin/weft-proxy --$$page >docs/reference/proxy-$$page.md; done
+	@.venv/bin/weft explain --markdown >docs/reference/problems.md
 
 .PHONY: wheel
 wheel: .venv/.locked ## Build a release wheel with both programs into dist/.

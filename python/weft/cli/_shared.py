@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from weft.lib.errors import WeftError
+    from weft.lib.errors import Problem, WeftError
 
 Rows = list[dict[str, object]]
 
@@ -34,6 +34,19 @@ watch_option = click.option("-w", "--watch", is_flag=True, help="Refresh until C
 def fail(problem: WeftError) -> NoReturn:
     """Say what is wrong and what to do, and end with 1."""
     click.echo(f"weft: {problem.reason}" + (f"\n    hint: {problem.hint}" if problem.hint else ""), err=True)
+    raise SystemExit(1)
+
+
+def fail_with(problems: Sequence[Problem], output: str) -> NoReturn:
+    """Show the problems of documents, for people on stderr or as JSON on stdout, and end with 1."""
+    import dataclasses
+    import json
+
+    if output == "json":
+        click.echo(json.dumps([dataclasses.asdict(problem) for problem in problems], indent=2))
+    else:
+        for problem in problems:
+            click.echo(problem, err=True)
     raise SystemExit(1)
 
 

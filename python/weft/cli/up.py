@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from weft.cli._duration import DURATION
+from weft.cli._shared import fail, fail_with
 
 
 @click.command()
@@ -34,7 +35,8 @@ from weft.cli._duration import DURATION
 @click.option(
     "--identity-issuance-lifetime", type=DURATION, default="24h", show_default=True, help="How long certificates live."
 )
-@click.option("--validate", is_flag=True, help="Only check the files.")
+@click.option("--validate", is_flag=True, help="Only check the files; exit code 1 when something is wrong.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show problems.")
 def command(
     files: tuple[Path, ...],
     detach: bool,
@@ -44,6 +46,7 @@ def command(
     identity_form: str,
     identity_issuance_lifetime: timedelta,
     validate: bool,
+    output: str,
 ) -> None:
     """Run the mesh that FILE describes, until Ctrl-C."""
     from weft.lib.errors import WeftError
@@ -53,11 +56,11 @@ def command(
 
     documents = reading.read(files)
     if isinstance(documents, list):
-        for problem in documents:
-            click.echo(problem, err=True)
-        raise SystemExit(1)
+        fail_with(documents, output)
     if validate:
-        click.echo(f"{len(documents.workloads)} workloads, {len(documents.written)} other documents: valid")
+        workloads, others = len(documents.workloads), len(documents.written) - len(documents.workloads)
+        words = f"{workloads} workloads, {others} other documents: valid"
+        click.echo("[]" if output == "json" else words)
         return
     try:
         state = find(mesh)
@@ -79,7 +82,5 @@ def command(
         state.make()
         code = host.run(state, mesh, files, options)
     except WeftError as problem:
-        from weft.cli._shared import fail
-
         fail(problem)
     raise SystemExit(code)

@@ -24,7 +24,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line == 0 else f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.reason}" + (f"\n    hint: {self.hint}" if self.hint else "")
+        return f"{place}: {self.reason} [{self.code}]" + (f"\n    hint: {self.hint}" if self.hint else "")
 
 
 class WeftError(Exception):

@@ -1,15 +1,17 @@
-"""What local mode takes from a mesh file: workloads as values, everything else also as it was written."""
+"""What local mode takes from a mesh file: workloads as values, every document also as it was written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from weft.local.overrides import Overrides
 from weft.model import Namespace, Service, Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A document for the control plane: Kubernetes-shaped content and the `FILE:LINE` it stands at."""
+    """A document: Kubernetes-shaped content and the `FILE:LINE` it stands at."""
 
+    group: str
     kind: str
     namespace: str
     name: str
@@ -24,7 +26,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """All documents of a mesh; `written` has those of every kind but Workload."""
+    """All documents of a mesh; `written` has those of every kind."""
 
     workloads: tuple[Workload, ...] = ()
     services: tuple[Service, ...] = ()
@@ -32,3 +34,5 @@ class Documents:
     written: tuple[Written, ...] = ()
     env_files: Mapping[str, Mapping[str, str]] | None = None
     """Workload key (`namespace/name`) -> variables that its `envFile` sets."""
+    overrides: Overrides = field(default_factory=Overrides)
+    """What of the changes by command is still in force: it is part of the documents already."""

@@ -160,7 +160,7 @@ def make(documents: Documents, before: Addresses | None = None, dual: bool = Tru
         if workload.ports and key not in services:
             addresses, address = addresses.service(key)
             services[key] = _implied_service(workload, address, dual)
-    others = tuple(document for document in documents.written if document.kind != "Service")
+    others = tuple(document for document in documents.written if document.kind not in ("Service", "Workload"))
     return Plan(replicas, labels, services, publish, others, addresses.keep(replicas.keys(), services.keys()))
 
 

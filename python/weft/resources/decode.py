@@ -7,11 +7,13 @@ everything that is wrong with a document at once.
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
 from weft.lib.errors import Problem
+from weft.resources import shapes
 from weft.resources.tree import Path, Tree
 
 T = TypeVar("T")
@@ -19,25 +21,79 @@ T = TypeVar("T")
 
 def decode(tree: Tree, written: type[T], known: Iterable[str] = ()) -> T | list[Problem]:
     """`tree` as a `written`, or everything that keeps it from being one. `known` are field names, for close matches."""
-    value = _without_nulls(tree.value)
+    value = _Shrinking(_without_nulls(tree.value))
     problems: list[Problem] = []
-    removed: set[Path] = set()
     for _ in range(MAX_PROBLEMS):
         try:
-            result = msgspec.convert(value, written, strict=True)
+            result = msgspec.convert(value.value, written, strict=True)
         except msgspec.ValidationError as error:
-            reason, path, extra = _understand(str(error), value)
-            missing = path if extra is None or "unknown" in reason else (*path, extra)
-            if missing in removed:
+            reason, path, extra = _understand(str(error))
+            told = _Told(value.original(path), reason, extra)
+            if not value.caused(told):
+                problems.append(_problem(tree, told, written, known))
+            if not value.remove(path if told.missing or extra is None else (*path, extra), told.target):
                 break
-            problems.append(_problem(tree, reason, path, extra, known))
-            target = path if extra is None else (*path, extra)
-            if "missing" in reason or not _remove(value, target):
-                break
-            removed.add(target)
         else:
             return problems or result
     return problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A complaint of msgspec: where, and the name of the field when it is about one."""
+
+    path: Path
+    reason: str
+    extra: str | None
+
+    @property
+    def missing(self) -> bool:
+        return self.extra is not None and "unknown" not in self.reason
+
+    @property
+    def target(self) -> Path:
+        return self.path if self.extra is None else (*self.path, self.extra)
+
+
+class _Shrinking:
+    """A document from which the parts complained about are taken out, one after the other."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        self._removed: list[Path] = []
+        self._kept: dict[Path, list[int]] = {}
+        """Original path of a list -> the original index of each item that is left."""
+
+    def original(self, path: Path) -> Path:
+        """Where a value of what is left stood at first."""
+        before: Path = ()
+        for step in path:
+            left = self._kept.get(before)
+            before = (*before, left[step] if left is not None and isinstance(step, int) else step)
+        return before
+
+    def caused(self, told: _Told) -> bool:
+        """Whether the complaint is only about what was taken out: a field, or a list that became too short."""
+        if told.extra is not None:
+            return told.missing and told.target in self._removed
+        return any(len(path) > len(told.path) and path[: len(told.path)] == told.path for path in self._removed)
+
+    def remove(self, path: Path, target: Path) -> bool:
+        """Take out what is at `path` now; False when that is everything. `target` is what it was about at first."""
+        if not path:
+            return False
+        inside = self.value
+        for step in path[:-1]:
+            inside = inside[step]  # type: ignore[index]
+        before = self.original(path)
+        self._removed += [before, target]
+        if isinstance(inside, list):
+            index = path[-1]
+            assert isinstance(index, int)
+            self._kept.setdefault(before[:-1], list(range(len(inside)))).pop(index)
+            del inside[index]
+            return True
+        return isinstance(inside, dict) and inside.pop(path[-1], self) is not self
 
 
 def _without_nulls(value: object, texts: bool = False) -> object:
@@ -53,44 +109,53 @@ def close(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else ""
 
 
-def _problem(tree: Tree, reason: str, path: Path, extra: str | None, known: Iterable[str]) -> Problem:
-    where = show(path)
-    if extra is not None and "unknown" in reason:
-        reason = f"`{show((*path, extra))}` is not a field"
-        return tree.problem((*path, extra), "unknown-field", reason, close(extra, known))
-    if extra is not None:
+def _problem(tree: Tree, told: _Told, written: type, known: Iterable[str]) -> Problem:
+    path, extra, where = told.path, told.extra, show(told.path)
+    here = shapes.fields_at(written, path)
+    if told.missing:
         place = f" in `{where}`" if where else ""
-        return tree.problem(path, "missing-field", f"`{extra}` is missing{place}")
-    hint = 'put it in quotes ("...")' if reason.startswith("Expected `str") and "got `null`" not in reason else ""
+        takes = f"`{where}` takes" if where else "it takes"
+        return tree.problem(path, "missing-field", f"`{extra}` is missing{place}", f"{takes} {', '.join(here)}")
+    if extra is not None:
+        reason = f"`{show(told.target)}` is not a field"
+        return tree.problem(told.target, "unknown-field", reason, _instead(written, extra, here, known))
+    expected = shapes.expected_at(written, path)
+    hint = 'put it in quotes ("...")' if expected == "a text" and _UNQUOTED.search(told.reason) else ""
+    words = plain_words(told.reason)
+    return tree.problem(path, "wrong-value", f"`{where}`: {words}" if where else words, hint or expected)
+
+
+def _instead(written: type, extra: str, here: Iterable[str], known: Iterable[str]) -> str:
+    """What to write instead of a field that is not there."""
+    elsewhere = shapes.places_of(written, extra)
+    if elsewhere and not close(extra, here):
+        return f"`{extra}` is a field of {' and of '.join(elsewhere)}"
+    return close(extra, here) or close(extra, known) or f"the fields here are {', '.join(here)}"
+
+
+def plain_words(reason: str) -> str:
+    """Msgspec's sentence with a user's words for the types."""
     words = reason[0].lower() + reason[1:]
-    return tree.problem(path, "wrong-value", f"`{where}`: {words}" if where else words, hint)
+    for name, ours in _TYPES.items():
+        words = words.replace(f"`{name}`", ours)
+    return words.replace(" | ", " or ")
 
 
-def _understand(message: str, value: object) -> tuple[str, Path, str | None]:
+def _understand(message: str) -> tuple[str, Path, str | None]:
     """Msgspec's words, path and, when the complaint is about one, the name of the field."""
     reason, _, where = message.partition(" - at `")
-    path = _path(where.rstrip("`"), value)
+    path = _path(where.rstrip("`"))
     field = _FIELD.search(reason)
     return reason, path, field.group(1) if field else None
 
 
-def _path(text: str, value: object) -> Path:
+def _path(text: str) -> Path:
     path: list[str | int] = []
     for name, index in _STEP.findall(text.removeprefix("key in ").lstrip("`$")):
         if index == "...":
             break  # msgspec does not say which value of a mapping: the mapping's own line is the nearest
         path.append(int(index) if index else name)
     return tuple(path)
-
-
-def _remove(value: object, path: Path) -> bool:
-    for step in path[:-1]:
-        value = value[step] if isinstance(value, (dict, list)) else None  # type: ignore[index]
-    if not path or not isinstance(value, (dict, list)):
-        return False
-    if isinstance(value, list):
-        return False  # its neighbours' places would move
-    return value.pop(path[-1], None) is not None
 
 
 def show(path: Path) -> str:
@@ -126,6 +191,16 @@ def _name(value: object) -> str:
 
 
 _FIELD = re.compile(r"field `([^`]+)`")
+_UNQUOTED = re.compile(r"got `(int|float|bool)`")
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
 _TEXTS = frozenset({"env", "labels", "annotations", "selector", "matchLabels"})
 MAX_PROBLEMS = 20

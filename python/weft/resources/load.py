@@ -1,6 +1,6 @@
 """From files to documents: which kind each is, and which are there twice. Reads files, nothing else."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from weft.resources import (
     tree,
     workload,
 )
+from weft.resources.codes import problem
 from weft.resources.decode import close
 
 
@@ -30,15 +31,28 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One document of a file: its value, or its problems. `tree` is what was written and where."""
+
+    document: Document | None
+    problems: tuple[Problem, ...]
+    tree: tree.Tree
+
+
 def load_files(paths: Iterable[Path | str]) -> Loaded:
     """All documents of these files; of a directory, of its `*.yaml`, `*.yml` and `*.json` files by name."""
-    loaded: list[Loaded] = []
+    return join(_loaded(each) for each in read_files(paths))
+
+
+def read_files(paths: Iterable[Path | str]) -> Iterator[Read]:
+    """The same one by one, with what was written."""
     for path in (Path(each) for each in paths):
         found = files_in(path) if path.is_dir() else [path]
         if not found:
-            loaded.append(Loaded((), (Problem(str(path), 0, 0, "no-files", "no *.yaml, *.yml or *.json file in it"),)))
-        loaded += [load_file(each) for each in found]
-    return join(loaded)
+            yield _failed(path, "no-files", "no *.yaml, *.yml or *.json file in it")
+        for each in found:
+            yield from read_file(each)
 
 
 def files_in(directory: Path) -> list[Path]:
@@ -48,20 +62,45 @@ def files_in(directory: Path) -> list[Path]:
 
 def load_file(path: Path) -> Loaded:
     """All documents of one file. A file that cannot be read is a Problem."""
+    return join(_loaded(each) for each in read_file(path))
+
+
+def read_file(path: Path) -> Iterator[Read]:
+    """The documents of one file, with what was written."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            return Loaded((), (Problem(str(path), 0, 0, "too-large", f"the file is larger than {MAX_BYTES} bytes"),))
+            yield _failed(path, "too-large", f"the file is larger than {MAX_BYTES} bytes")
+            return
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        return Loaded((), (Problem(str(path), 0, 0, "unreadable", f"cannot be read: {error.strerror}"),))
+        yield _failed(path, "unreadable", f"cannot be read: {error.strerror}")
     except UnicodeDecodeError:
-        return Loaded((), (Problem(str(path), 0, 0, "unreadable", "is not UTF-8 text"),))
-    return load_text(text, str(path))
+        yield _failed(path, "unreadable", "is not UTF-8 text")
+    else:
+        yield from read_text(text, str(path))
 
 
 def load_text(text: str, file: str) -> Loaded:
     """All documents of a text; `file` is what problems and origins call it."""
-    return join(_document(each) for each in tree.read(text, file))
+    return join(_loaded(each) for each in read_text(text, file))
+
+
+def read_text(text: str, file: str) -> Iterator[Read]:
+    """The documents of a text, with what was written."""
+    for each in tree.read(text, file):
+        result = _document(each)
+        if isinstance(result, list):
+            yield Read(None, tuple(result), each)
+        else:
+            yield Read(result, (), each)
+
+
+def _loaded(each: Read) -> Loaded:
+    return Loaded((each.document,) if each.document else (), each.problems)
+
+
+def _failed(path: Path, code: str, reason: str) -> Read:
+    return Read(None, (problem(str(path), 0, 0, code, reason),), tree.Tree(str(path), None))
 
 
 def join(parts: Iterable[Loaded]) -> Loaded:
@@ -75,31 +114,26 @@ def join(parts: Iterable[Loaded]) -> Loaded:
             if first is not document:
                 origin = document.meta.origin
                 reason = f"{document.meta.id} is already written at {first.meta.origin}"
-                hint = "keep one of the two"
-                problems.append(Problem(origin.file, origin.line, 1, "duplicate-document", reason, hint))
+                problems.append(problem(origin.file, origin.line, 1, "duplicate-document", reason))
     return Loaded(tuple(documents.values()), tuple(sorted(problems)))
 
 
-def _document(document: tree.Tree) -> Loaded:
+def _document(document: tree.Tree) -> Document | list[Problem]:
     if document.problems:
-        return Loaded((), tuple(document.problems))
+        return document.problems
     if not isinstance(document.value, dict):
-        hint = "a document starts with apiVersion and kind"
-        return Loaded((), (document.problem((), "not-a-document", "this is not a mapping", hint),))
+        return [document.problem((), "not-a-document", "this is not a mapping")]
     version, kind = document.value.get("apiVersion"), document.value.get("kind")
     missing = [
-        document.problem((), "missing-field", f"`{name}` is missing")
+        document.problem((), "missing-field", f"`{name}` is missing", "a document starts with apiVersion and kind")
         for name, value in (("apiVersion", version), ("kind", kind))
         if not isinstance(value, str) or not value
     ]
     if missing:
-        return Loaded((), tuple(missing))
+        return missing
     group = str(version).rpartition("/")[0]
     parse = KINDS.get((group, str(kind)))
-    if parse is None:
-        return Loaded((), (_unknown(document, str(version), str(kind)),))
-    result = parse(document, group, str(kind))
-    return Loaded((), tuple(result)) if isinstance(result, list) else Loaded((result,), ())
+    return parse(document, group, str(kind)) if parse else [_unknown(document, str(version), str(kind))]
 
 
 def _unknown(document: tree.Tree, version: str, kind: str) -> Problem:

@@ -6,12 +6,13 @@ Knows nothing about kinds.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import yaml
 
 from weft.lib.errors import Problem
+from weft.resources.codes import problem
 
 Path = tuple[str | int, ...]
 """Where a value is inside a document, from its root: `("spec", "ports", 0, "port")`."""
@@ -31,7 +32,7 @@ class Tree:
         while path and path not in self.places:
             path = path[:-1]
         line, column = self.places.get(path, (0, 0))
-        return Problem(self.file, line, column, code, reason, hint)
+        return problem(self.file, line, column, code, reason, hint)
 
     def line(self, path: Path = ()) -> int:
         """The line on which the value at `path` starts."""
@@ -39,7 +40,28 @@ class Tree:
 
 
 def read(text: str, file: str) -> Iterator[Tree]:
-    """The documents of a stream; empty ones are left out. A syntax error ends the stream with a Tree that says so."""
+    """The documents of a stream but empty ones. A syntax error is a Tree that says so, and the next document follows."""
+    below = 0
+    for _ in range(MAX_SYNTAX_ERRORS):
+        broken = yield from _until_broken("\n" * below + text, file)
+        if broken is None:
+            return
+        yield broken
+        # Lines before the next document are replaced by empty ones, so that all places stay what they are.
+        lines = ("\n" * below + text).split("\n")
+        error_line = max((problem.line for problem in broken.problems), default=0)
+        following = next((at for at, line in enumerate(lines[error_line:], error_line) if _begins(line)), None)
+        if not error_line or following is None:
+            return
+        below, text = following, "\n".join(lines[following:])
+
+
+def _begins(line: str) -> bool:
+    return line.rstrip() == "---" or line.startswith("--- ")
+
+
+def _until_broken(text: str, file: str) -> Generator[Tree, None, Tree | None]:
+    """The documents as far as they can be read; returns what says why not further, or None at the end."""
     loader = _Loader(text)
     try:
         while loader.check_node():
@@ -50,14 +72,17 @@ def read(text: str, file: str) -> Iterator[Tree]:
             tree.value = _Walk(tree).value(node, (), ())
             yield tree
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # Of a quote that nobody closes, the opening one is the place, not the end of the text.
+        unclosed = "unexpected" in str(error.problem) and error.context_mark is not None
+        mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         words = ", ".join(part for part in (error.problem, error.context) if part)
-        yield Tree(file, None, problems=[Problem(file, line, column, "syntax", f"not valid YAML: {words}")])
+        return Tree(file, None, problems=[problem(file, line, column, "syntax", f"not valid YAML: {words}")])
     except yaml.YAMLError as error:
-        yield Tree(file, None, problems=[Problem(file, 0, 0, "syntax", f"not valid YAML: {error}")])
+        return Tree(file, None, problems=[problem(file, 0, 0, "syntax", f"not valid YAML: {error}")])
     finally:
         loader.dispose()
+    return None
 
 
 class _Walk:
@@ -84,28 +109,46 @@ class _Walk:
         return _scalar(node)
 
     def mapping(self, node: yaml.MappingNode, path: Path, around: tuple[int, ...]) -> dict[str, object]:
-        result: dict[str, object] = {}
-        inherited: dict[str, object] = {}
-        for key, item in node.value:
+        """What is merged in (`<<`) comes first, so that the places of what is written here win."""
+        own = [(key, item) for key, item in node.value if not _merges(key)]
+        result = self.merged([item for key, item in node.value if _merges(key)], path, around)
+        seen: set[str] = set()
+        for key, item in own:
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
             if not isinstance(key, yaml.ScalarNode):
-                self.tree.problems.append(Problem(self.tree.file, line, column, "bad-key", "a key must be a text"))
+                self.tree.problems.append(problem(self.tree.file, line, column, "bad-key", "a key must be a text"))
                 continue
             name = str(key.value)
-            if name == "<<" and not key.style:
-                for merged in item.value if isinstance(item, yaml.SequenceNode) else [item]:
-                    values = self.value(merged, path, around)
-                    if isinstance(values, dict):
-                        inherited = {**values, **inherited}
-                continue
-            if name in result:
+            if name in seen:
                 first = self.tree.line((*path, name))
-                reason, hint = f"`{name}` is already on line {first}", "keep one of the two"
-                self.tree.problems.append(Problem(self.tree.file, line, column, "duplicate-key", reason, hint))
+                reason = f"`{name}` is already on line {first}"
+                self.tree.problems.append(problem(self.tree.file, line, column, "duplicate-key", reason))
                 continue
+            seen.add(name)
+            if isinstance(result.get(name), (dict, list)):
+                self.forget((*path, name))
             self.tree.places[(*path, name)] = (line, column)
             result[name] = self.value(item, (*path, name), around)
-        return {**inherited, **result}
+        return result
+
+    def merged(self, items: list[yaml.Node], path: Path, around: tuple[int, ...]) -> dict[str, object]:
+        """The mappings that `<<` names, the first of a list winning as YAML has it."""
+        result: dict[str, object] = {}
+        nodes = [each for item in items for each in (item.value if isinstance(item, yaml.SequenceNode) else [item])]
+        for node in reversed(nodes):
+            values = self.value(node, path, around)
+            if isinstance(values, dict):
+                result.update(values)
+        return result
+
+    def forget(self, path: Path) -> None:
+        """Drop the places of a value that is overridden."""
+        for known in [each for each in self.tree.places if each[: len(path)] == path]:
+            del self.tree.places[known]
+
+
+def _merges(key: yaml.Node) -> bool:
+    return isinstance(key, yaml.ScalarNode) and key.value == "<<" and not key.style
 
 
 def _scalar(node: yaml.ScalarNode) -> object:
@@ -134,3 +177,4 @@ _WORDS: dict[str, object] = {
 }
 MAX_NODES = 200_000
 MAX_DEPTH = 64
+MAX_SYNTAX_ERRORS = 20

@@ -186,7 +186,7 @@ def _readiness(ports: _Ports, written: WrittenReadiness | None) -> Readiness | N
         checks.append(ExecCheck(run.command))
     if len(checks) != 1:
         hint = "give one of tcpSocket, httpGet, grpc, exec"
-        ports.report(path, "bad-readiness", f"readiness has {len(checks)} checks, it takes exactly one", hint)
+        ports.report(path, "bad-probe", f"readiness has {len(checks)} checks, it takes exactly one", hint)
         return None
     delay, period, timeout = written.initial_delay_seconds, written.period_seconds, written.timeout_seconds
     return Readiness(checks[0], delay, period, timeout, written.failure_threshold)

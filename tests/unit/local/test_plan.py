@@ -182,7 +182,7 @@ def test_bad_references_are_problems_with_a_place(tmp_path: Path, mesh: str, pla
     file.write_text(mesh.replace("serviceAccount: worker", "dependsOn: [votin]"))
     problems = reading.read([file])
     assert isinstance(problems, list)
-    assert [(problem.code, problem.line) for problem in problems] == [("unknown-workload", 11)]
+    assert [(problem.code, problem.line) for problem in problems] == [("unknown-workload", 14)]
     twin = mesh.replace("serviceAccount: worker", 'ports: [{port: 1}], publish: [{port: 1, listen: "127.0.0.1:9000"}]')
     file.write_text(twin)
     problems = reading.read([file])

@@ -1,0 +1,34 @@
+"""`weft explain`: what a problem's code means."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from weft.resources.codes import CODES
+
+    return [CompletionItem(code.name, help=code.meaning) for code in CODES.values() if code.name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("code", required=False, shell_complete=_codes)
+@click.option("--markdown", is_flag=True, help="The whole reference page.")
+def command(code: str | None, markdown: bool) -> None:
+    """Say what a problem's CODE means and what helps; without CODE, list them."""
+    from weft.cli._shared import fail, table
+    from weft.lib.errors import WeftError
+    from weft.resources.codes import CODES, page
+    from weft.resources.decode import close
+
+    if markdown:
+        click.echo(page(), nl=False)
+    elif code is None:
+        click.echo(table(["CODE", "MEANING"], [[each.name, each.meaning] for each in CODES.values()]))
+    elif code in CODES:
+        found = CODES[code]
+        example = "\n".join(f"    {line}" for line in found.example.splitlines())
+        click.echo(f"{found.name}: {found.meaning}\n    hint: {found.hint}\n\nfor example\n\n{example}")
+    else:
+        fail(WeftError(f"no problem has the code {code}", close(code, CODES) or "`weft explain` lists them"))
