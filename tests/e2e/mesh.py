@@ -21,11 +21,11 @@ class Weft:
     directory: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run one command about the mesh to its end."""
+    def run(self, *arguments: str, stdin: str = "", mesh: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one command about the mesh (or about none) to its end."""
         verb, *rest = arguments
         return subprocess.run(
-            [*COMMAND, verb, "--mesh", self.name, *rest],
+            [*COMMAND, verb, *(["--mesh", self.name] if mesh else []), *rest],
             cwd=self.directory,
             env=environment(),
             input=stdin,

@@ -31,6 +31,20 @@ window_option = click.option(
 watch_option = click.option("-w", "--watch", is_flag=True, help="Refresh until Ctrl-C.")
 
 
+def complete_workload(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the running mesh: its workloads and their replicas."""
+    from weft.lib.errors import WeftError
+    from weft.local import client
+
+    try:
+        rows = client.rows(str(ctx.params.get("mesh") or "default"), {"do": "ps"})
+    except (WeftError, OSError):
+        return []
+    replicas = [str(row["name"]) for row in rows]
+    names = dict.fromkeys([*(name.rpartition("-")[0] for name in replicas), *replicas])
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def fail(problem: WeftError) -> NoReturn:
     """Say what is wrong and what to do, and end with 1."""
     click.echo(f"weft: {problem.reason}" + (f"\n    hint: {problem.hint}" if problem.hint else ""), err=True)

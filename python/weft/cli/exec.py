@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from weft.cli._shared import fail, mesh_option, namespace_option
+from weft.cli._shared import complete_workload, fail, mesh_option, namespace_option
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @mesh_option
 @namespace_option
-@click.argument("name", metavar="WORKLOAD|REPLICA")
+@click.argument("name", metavar="WORKLOAD|REPLICA", shell_complete=complete_workload)
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 def command(name: str, arguments: tuple[str, ...], mesh: str, namespace: str) -> None:
     """Run COMMAND in a replica's namespaces as its application's user; a workload means its replica 0."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
-from weft.cli._shared import fail, mesh_option, namespace_option
+from weft.cli._shared import complete_workload, fail, mesh_option, namespace_option
 
 
 @click.command()
-@click.argument("name", metavar="WORKLOAD|REPLICA")
+@click.argument("name", metavar="WORKLOAD|REPLICA", shell_complete=complete_workload)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to say it.")
 @mesh_option
 @namespace_option
-def command(name: str, mesh: str, namespace: str) -> None:
+def command(name: str, output: str, mesh: str, namespace: str) -> None:
     """Restart a workload's replicas one after the other; each is ready before the next one stops."""
     from weft.lib.errors import WeftError
     from weft.local import client
@@ -21,5 +24,8 @@ def command(name: str, mesh: str, namespace: str) -> None:
     except WeftError as problem:
         fail(problem)
     restarted = answer.get("restarted")
+    if output == "json":
+        click.echo(json.dumps(restarted, indent=2))
+        return
     for key in restarted if isinstance(restarted, list) else []:
         click.echo(f"{key} restarted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from weft.cli._shared import (
+    complete_workload,
     duration,
     fail,
     mesh_option,
@@ -20,7 +21,7 @@ from weft.cli._shared import (
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[WORKLOAD]...")
+@click.argument("names", nargs=-1, metavar="[WORKLOAD]...", shell_complete=complete_workload)
 @click.option("--routes", is_flag=True, help="One row per route instead, as the clients saw it.")
 @window_option
 @watch_option

@@ -6,6 +6,7 @@ holds the socket is its access control.
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.identity import standing
-from weft.lib.errors import WeftError
+from weft.lib.errors import Problem, WeftError
 from weft.lib.tasks import start
+from weft.local import inventory, objects
 from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
+from weft.model import ObjectId
 from weft.viz import callers, edges, routes, stat
 
 if TYPE_CHECKING:
@@ -96,6 +99,10 @@ class Api:
                     _send(writer, {"said": line})
                     await writer.drain()
             _send(writer, {"done": True})
+        elif what == "documents":
+            _send(writer, {"rows": inventory.rows(self._mesh.editing.documents, self._objects())})
+        elif what in ("apply", "delete", "scale"):
+            _send(writer, await self._edit(str(what), request))
         elif what == "stat":
             workloads = self._replicas() if request.get("by") == "replica" else self._workloads()
             _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), workloads)})
@@ -107,6 +114,28 @@ class Api:
             _send(writer, {"rows": routes.rows(self._mesh.sampler.ring.window(now, window))})
         else:
             raise ValueError(str(what))
+
+    def _objects(self) -> dict[str, object]:
+        return objects.build(self._mesh.current, self._mesh.ready(), self._mesh.listening())
+
+    async def _edit(self, what: str, request: Request) -> dict[str, object]:
+        """Change the documents in force; the answer has `problems` when that was refused."""
+        if not self._mesh.applied:
+            raise WeftError("the mesh is still starting", "try again when `weft ps` shows its replicas")
+        editing = self._mesh.editing
+        if what == "apply":
+            texts = [(str(file), str(text)) for file, text in map(_list, _list(request["texts"]))]
+            done = await editing.apply(texts, request.get("dry_run") is True)
+            if all(isinstance(each, tuple) for each in done):
+                return {"done": done}
+            problems = [each for each in done if isinstance(each, Problem)]
+        elif what == "delete":
+            keys = [ObjectId(*(str(part) for part in _list(key))) for key in _list(request["ids"])]
+            problems = await editing.delete(keys)
+        else:
+            workload = ObjectId("mesh.weft.dev", "Workload", str(request["namespace"]), str(request["name"]))
+            problems = await editing.scale(workload, int(str(request["replicas"])))
+        return {"problems": [dataclasses.asdict(each) for each in problems]}
 
     def _workloads(self) -> dict[str, tuple[str, str, str, bool]]:
         """Replica key -> namespace, workload, identity, whether meshed."""
@@ -191,26 +220,54 @@ class Api:
         return sorted(rows, key=lambda row: (str(row["namespace"]), str(row["name"])))
 
     async def _logs(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        parts = ("app", "proxy") if request.get("part") == "all" else (str(request.get("part", "app")),)
-        found = [
-            (f"{running.replica.name}" + (f"/{part}" if len(parts) > 1 else ""), running.logs[part])
-            for running in self._find(request)
-            for part in parts
-            if part in running.logs
-        ]
+        followed = self._logs_of(request)
+        ends = {log: log.end for _, log in followed}  # before they are read, so that no line falls in between
         lines = request.get("lines")
-        for name, log in found:
+        for name, log in followed:
             for line in log.tail(int(str(lines)) if lines is not None else None).splitlines():
                 _send(writer, {"name": name, "line": line.decode(errors="replace")})
         await writer.drain()
         if not request.get("follow"):
             return
-
         async with asyncio.TaskGroup() as group:
-            following = [start(group, f"follow {name}", _follow(name, log, writer)) for name, log in found]
+            tasks = {
+                log: start(group, f"follow {name}", _follow(name, log, writer, ends[log])) for name, log in followed
+            }
+            joining = start(group, "follow new replicas", self._follow_new(request, writer, group, tasks))
             await reader.read()
-            for task in following:
+            joining.cancel()
+            for task in tasks.values():
                 task.cancel()
+
+    async def _follow_new(
+        self,
+        request: Request,
+        writer: asyncio.StreamWriter,
+        group: asyncio.TaskGroup,
+        tasks: dict[Log, asyncio.Task[None]],
+    ) -> None:
+        """A replica that is started again, or that is new, has a log of its own."""
+        while True:
+            waiting = self._mesh.change
+            with contextlib.suppress(WeftError):  # a workload that is gone may come back
+                for name, log in self._logs_of(request):
+                    if log not in tasks:
+                        tasks[log] = start(group, f"follow {name}", _follow(name, log, writer, log.began))
+            await waiting.wait()
+
+    def _logs_of(self, request: Request) -> list[tuple[str, Log]]:
+        parts = ("app", "proxy") if request.get("part") == "all" else (str(request.get("part", "app")),)
+        names = _list(request["names"]) if "names" in request else [request["name"]]
+        replicas = [each for name in names for each in self._find({**request, "name": name})]
+        if not names:
+            namespace = str(request.get("namespace") or "default")
+            replicas = [each for each, _ in self._mesh.running.values() if each.replica.namespace == namespace]
+        return [
+            (f"{running.replica.name}" + (f"/{part}" if len(parts) > 1 else ""), running.logs[part])
+            for running in replicas
+            for part in parts
+            if part in running.logs
+        ]
 
     async def _execute(
         self, request: Request, descriptors: list[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -249,9 +306,9 @@ class Api:
         return sorted(found, key=lambda running: running.replica.ordinal)
 
 
-async def _follow(name: str, log: Log, writer: asyncio.StreamWriter) -> None:
+async def _follow(name: str, log: Log, writer: asyncio.StreamWriter, position: int) -> None:
     rest = b""
-    async with contextlib.aclosing(log.follow()) as chunks:
+    async with contextlib.aclosing(log.follow(position)) as chunks:
         async for chunk in chunks:
             *complete, rest = (rest + chunk).split(b"\n")
             for line in complete:
@@ -263,7 +320,7 @@ async def _follow(name: str, log: Log, writer: asyncio.StreamWriter) -> None:
 async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     """The request line and the descriptors that came with it."""
     loop = asyncio.get_running_loop()
-    text = b""
+    text = bytearray()
     while not text.endswith(b"\n"):
         readable: asyncio.Future[None] = loop.create_future()
         loop.add_reader(client, _mark, readable)
@@ -271,7 +328,7 @@ async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
             await readable
         finally:
             loop.remove_reader(client)
-        data, came, _, _ = socket.recv_fds(client, _REQUEST_LIMIT, 3)
+        data, came, _, _ = socket.recv_fds(client, _CHUNK, 3)
         descriptors += came
         text += data
         if not data or len(text) > _REQUEST_LIMIT:
@@ -280,6 +337,12 @@ async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     if not isinstance(request, dict):
         raise ValueError("no request")
     return request
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError("a list is missing")
+    return value
 
 
 def _mark(readable: asyncio.Future[None]) -> None:
@@ -298,4 +361,5 @@ def _close(descriptors: list[int]) -> None:
 
 _BACKLOG = 64
 _CLIENTS = 64
-_REQUEST_LIMIT = 256 * 1024
+_CHUNK = 256 * 1024
+_REQUEST_LIMIT = 16 * 1024 * 1024

@@ -12,6 +12,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("ab")
+        self.began = self._file.tell()
         self._grown = asyncio.Event()
         self._reader, self.pipe = os.pipe2(os.O_CLOEXEC)
 
@@ -55,10 +56,15 @@ class Log:
             return text
         return b"".join(text.splitlines(keepends=True)[-lines:]) if lines else b""
 
-    async def follow(self) -> AsyncGenerator[bytes, None]:
-        """Everything written from now on."""
+    @property
+    def end(self) -> int:
+        """Where the file ends now."""
+        return self.path.stat().st_size
+
+    async def follow(self, position: int) -> AsyncGenerator[bytes, None]:
+        """Everything from this place in the file on: an `end` of before, or `began`."""
         file = self.path.open("rb")
-        file.seek(0, os.SEEK_END)
+        file.seek(position)
         try:
             while True:
                 grown = self._grown

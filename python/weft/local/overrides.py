@@ -40,10 +40,12 @@ class Overrides:
         return result, Overrides(holds)
 
     def put(self, read: Read, files: Iterable[Read]) -> "Overrides":
-        """With this document in force."""
+        """With this document in force; one that the files have too is no change to them."""
         assert read.document is not None
         key = read.document.meta.id
-        return Overrides({**self.entries, key: Override(read, _in_files(key, files))})
+        others = {each: entry for each, entry in self.entries.items() if each != key}
+        written = _in_files(key, files)
+        return Overrides(others if written == read.tree.value else {**others, key: Override(read, written)})
 
     def delete(self, key: ObjectId, files: Iterable[Read]) -> "Overrides":
         """With this document gone."""

@@ -13,16 +13,16 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import watchfiles
-
 from weft.identity.standing import Standing
-from weft.lib.errors import Problem, WeftError
+from weft.lib.errors import WeftError
 from weft.lib.tasks import start
-from weft.local import difference, fabric, given, namespaces, objects, plan, proxy_admin, reading, rules, zone
+from weft.local import difference, fabric, given, namespaces, objects, plan, proxy_admin, rules, zone
 from weft.local.addresses import GATEWAY
 from weft.local.api import Api
 from weft.local.children import Children
 from weft.local.control import Control
+from weft.local.documents import Documents
+from weft.local.editing import Editing
 from weft.local.listening import Listening
 from weft.local.metrics import Sampler
 from weft.local.options import Options
@@ -48,7 +48,7 @@ class Supervisor:
     ) -> None:
         self.state = state
         self.mesh = mesh
-        self.files = files
+        self.editing = Editing(files, self._put_in_force, _say)
         self.current = Plan({}, {}, {}, {}, ())
         self.running: dict[str, tuple[Running, asyncio.Task[None]]] = {}
         self.names = zone.Zone()
@@ -74,9 +74,9 @@ class Supervisor:
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
-        documents = await asyncio.to_thread(reading.read, self.files)
+        documents = await self.editing.start()
         if isinstance(documents, list):
-            _show(documents)
+            sys.stderr.writelines(f"{each}\n" for each in documents)
             return 1
         self._children.watch()
         self.dual = await fabric.raise_bridge()
@@ -94,7 +94,7 @@ class Supervisor:
                 await self._apply(plan.make(documents, None, self.dual))
                 self.applied = True
                 self.changed()
-                background.append(start(group, "watch mesh files", self._watch()))
+                background.append(start(group, "watch mesh files", self.editing.watch()))
                 await self.stopping.wait()
                 _say("stopping")
                 for task in (*background, *filter(None, [self._following])):
@@ -179,6 +179,12 @@ class Supervisor:
         ]
         found = [self.running[key][0] for key in keys if key in self.running]
         return len(found) == len(keys) and all(each.ready or each.reason == "finished" for each in found)
+
+    async def _put_in_force(self, documents: Documents, really: bool) -> None:
+        new = plan.make(documents, self.current.addresses, self.dual)
+        if really and difference.between(self.current, new):
+            await self._apply(new)
+            self.changed()
 
     async def _apply(self, new: Plan) -> None:
         change = difference.between(self.current, new)
@@ -307,38 +313,11 @@ class Supervisor:
         )
         _say(f"mesh {self.mesh}: {len(self.current.replicas)} replicas ready{published}")
 
-    async def _watch(self) -> None:
-        """Apply edits; keep the last good plan when one is bad."""
-        names = await asyncio.to_thread(lambda: {file.resolve(): file.is_dir() for file in self.files})
-        watched = {file if directory else file.parent for file, directory in names.items()}
-        async for changes in watchfiles.awatch(*watched, recursive=False, debounce=200):
-            touched = {Path(path) for _, path in changes}
-            if not any(path in names or path.parent in names for path in touched):
-                continue
-            documents = await asyncio.to_thread(reading.read, self.files)
-            if isinstance(documents, list):
-                _show(documents)
-                _say("the edit was not applied; the mesh stays as it was")
-                continue
-            try:
-                new = plan.make(documents, self.current.addresses, self.dual)
-                if difference.between(self.current, new):
-                    await self._apply(new)
-                    self.changed()
-                    _say("the edit is applied")
-            except WeftError as problem:
-                _say(f"the edit was not applied: {problem}\n    hint: {problem.hint}")
-
 
 def _innermost(problem: BaseException) -> BaseException:
     while isinstance(problem, BaseExceptionGroup):
         problem = problem.exceptions[0]
     return problem
-
-
-def _show(problems: Sequence[Problem]) -> None:
-    for problem in problems:
-        sys.stderr.write(f"{problem}\n")
 
 
 def _say(words: str) -> None:

@@ -40,7 +40,7 @@ class Tree:
 
 
 def read(text: str, file: str) -> Iterator[Tree]:
-    """The documents of a stream but empty ones. A syntax error is a Tree that says so, and the next document follows."""
+    """The documents of a stream but empty ones. A syntax error is a Tree that says so; the next document follows."""
     below = 0
     for _ in range(MAX_SYNTAX_ERRORS):
         broken = yield from _until_broken("\n" * below + text, file)
