@@ -1,6 +1,7 @@
 """Who listens where, from the kernel's tables."""
 
 import socket
+from pathlib import Path
 
 from weft.local import listening
 from weft.local.listening import Listening
@@ -38,3 +39,15 @@ def test_the_kernels_tables_are_read() -> None:
         found = listening.here()
         assert ("TCP", four.getsockname()[1]) in found.ipv4
         assert ("TCP", six.getsockname()[1]) in found.ipv6
+
+
+def test_the_kernel_says_the_same_by_either_way() -> None:
+    """Requirement: the diagnosis socket and the tables agree on who listens where, and neither counts loopback."""
+    with socket.create_server(("0.0.0.0", 0)) as outward, socket.create_server(("127.0.0.1", 0)) as inward:
+        ports = [each.getsockname()[1] for each in (outward, inward)]
+        table = listening.read(Path("/proc/net/tcp").read_text(), "", "").ipv4
+        assert [port in listening.diagnosed(socket.AF_INET) for port in ports] == [True, False]
+        assert [("TCP", port) in table for port in ports] == [True, False]
+        assert [("TCP", port) in listening.here().ipv4 for port in ports] == [True, False]
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as outward:
+        assert outward.getsockname()[1] in listening.diagnosed(socket.AF_INET6)
