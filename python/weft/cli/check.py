@@ -1,8 +1,9 @@
-"""`weft check`: whether this machine can run a mesh, and whether the mesh that runs is well."""
+"""`weft check`: whether this machine can run a mesh, what in mesh files would fail later, and whether the mesh that runs is well."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("files", nargs=-1, metavar="[FILE|DIR]...", type=click.Path(path_type=Path))
 @mesh_option
 @click.option(
     "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to show it."
 )
-def command(mesh: str, output: str) -> None:
-    """Look for what is wrong or soon will be, and say what to do. Ends with 1 if something does not work."""
+def command(files: tuple[Path, ...], mesh: str, output: str) -> None:
+    """Look for what is wrong or soon will be on this machine, in mesh FILEs and in the mesh, and say what to do.
+
+    Ends with 1 if something does not work.
+    """
     from weft.lib.clock import system
     from weft.lib.errors import WeftError
-    from weft.local import checks, client
+    from weft.local import checks, client, machine
 
-    found = checks.machine()
+    found = machine.findings(mesh, files)
     try:
         found += checks.identity(client.ask(mesh, {"do": "identity"}), system())
     except WeftError as problem:

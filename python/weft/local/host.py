@@ -37,6 +37,13 @@ def check_machine() -> None:
         raise WeftError(f"the kernel refuses namespaces: {tried.stderr.strip()}", hint)
 
 
+def try_inside(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command in namespaces such as a mesh would have; they are gone when it ends."""
+    program = find_program(command[0]) or command[0]
+    words = [*_unshare(), program, *command[1:]]
+    return subprocess.run(words, input=text, capture_output=True, text=True, timeout=30, check=False)
+
+
 def find_program(name: str) -> str | None:
     """Its path; also where administrators' programs live, which a normal user's PATH may lack."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")

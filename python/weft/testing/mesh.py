@@ -49,6 +49,13 @@ class Mesh:
         self.options = tuple(options)
         self.supervisor: subprocess.Popen[bytes] | None = None
 
+    @classmethod
+    def of_file(cls, file: Path, options: Sequence[str] = ()) -> "Mesh":
+        """A mesh of a file that stays where it is; `edit` is not for it."""
+        mesh = cls("", name=file.stem, options=options)
+        mesh.file = file.absolute()
+        return mesh
+
     def __enter__(self) -> Self:
         try:
             return self.start()
@@ -121,9 +128,35 @@ class Mesh:
 
     def edit(self, documents: str) -> None:
         """Replace the mesh file, as an editor does; does not wait for anything."""
+        if self.file.parent != self.directory:
+            raise RuntimeError("this mesh runs a file that is not its own: use `apply`")
         fresh = self.file.with_suffix(".new")
         fresh.write_text(documents)
         fresh.rename(self.file)
+
+    def apply(self, documents: str) -> None:
+        """Put documents in force beside those of the file. Raises RuntimeError with the problems when there are any."""
+        self._do("apply", "-f", "-", stdin=documents)
+
+    def delete(self, kind: str, name: str) -> None:
+        """Take a document out of force. Raises RuntimeError when it is not there."""
+        self._do("delete", kind, name)
+
+    def scale(self, workload: str, replicas: int) -> None:
+        """Run that many replicas; returns when they are ready and the others gone. Raises RuntimeError."""
+        self._do("scale", workload, "--replicas", str(replicas))
+        names = {f"{workload}-{ordinal}" for ordinal in range(replicas)}
+
+        def so() -> bool:
+            own = {name: row for name, row in self.replicas().items() if name.rpartition("-")[0] == workload}
+            return own.keys() == names and all(row["ready"] for row in own.values())
+
+        wait_until(so, f"{workload} has {replicas} ready replicas")
+
+    def _do(self, verb: str, *arguments: str, stdin: str = "") -> None:
+        done = self.run(verb, *arguments, stdin=stdin)
+        if done.returncode != 0:
+            raise RuntimeError(f"weft {verb} ended with {done.returncode}: {done.stderr}{done.stdout}")
 
     def replicas(self) -> dict[str, dict[str, Any]]:
         """The rows of `weft ps` by the replica's name; empty while the mesh does not answer."""
