@@ -37,6 +37,19 @@ class Weft:
 
     def up(self, file: Path) -> subprocess.Popen[str]:
         """Start the mesh in the foreground and wait until everything is ready."""
+        process = self.start(file)
+
+        def ready() -> bool:
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            rows[:] = self.replicas()
+            return bool(rows) and all(row["ready"] for row in rows)
+
+        rows: list[dict[str, object]] = []
+        until(ready, lambda: f"not ready: {rows}")
+        return process
+
+    def start(self, file: Path) -> subprocess.Popen[str]:
+        """Start the mesh in the foreground, and go on."""
         process = subprocess.Popen(
             [*COMMAND, "up", "--mesh", self.name, str(file)],
             cwd=self.directory,
@@ -46,14 +59,6 @@ class Weft:
             text=True,
         )
         self.started.append(process)
-
-        def ready() -> bool:
-            assert process.poll() is None, process.stdout and process.stdout.read()
-            rows[:] = self.replicas()
-            return bool(rows) and all(row["ready"] for row in rows)
-
-        rows: list[dict[str, object]] = []
-        until(ready, lambda: f"not ready: {rows}")
         return process
 
     def replicas(self) -> list[dict[str, object]]:

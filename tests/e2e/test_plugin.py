@@ -33,7 +33,8 @@ http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
 TESTS = """\
 import pytest
-ASK = "import urllib.request as r; print({r.urlopen('http://shop:8080/', timeout=10).read().decode() for _ in range(40)})"
+GET = "r.urlopen('http://shop:8080/', timeout=10).read().decode()"
+ASK = "import urllib.request as r; print({" + GET + " for _ in range(40)})"
 names = []
 
 @pytest.mark.weft_mesh("mesh.yaml")

@@ -1,6 +1,7 @@
 """What the processes of a replica print: one bounded log file, plus the one before it. Follows for `weft logs -f`."""
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,8 +12,10 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self.began = self._file.tell()
+        self._lost = 0
+        """Bytes for which there was no room."""
         self._grown = asyncio.Event()
         self._reader, self.pipe = os.pipe2(os.O_CLOEXEC)
 
@@ -35,12 +38,20 @@ class Log:
         self._write(f"weft: {words}\n".encode())
 
     def _write(self, data: bytes) -> None:
-        if self._file.tell() + len(data) > LIMIT:
-            self._file.close()
-            self.path.replace(self._before)
-            self._file = self.path.open("ab")
-        self._file.write(data)
-        self._file.flush()
+        """Without room on the disk what is printed is lost, and processes go on: they must not wait for a log."""
+        try:
+            if self._file.tell() + len(data) > LIMIT:
+                self._file.close()
+                self.path.replace(self._before)
+                self._file = self.path.open("ab", buffering=0)
+            if self._lost and self._file.write(f"weft: {self._lost} bytes are lost: no room\n".encode()):
+                self._lost = 0
+            written = self._file.write(data)
+            self._lost += len(data) - written
+        except OSError as problem:
+            if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._lost += len(data)
         self._grown.set()
         self._grown = asyncio.Event()
 

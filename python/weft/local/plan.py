@@ -15,7 +15,7 @@ from weft.local.listening import Listening
 from weft.local.rules import Balanced, covers
 from weft.model import ports
 from weft.model.family import Family, family
-from weft.model.workload import Readiness, Workload, WorkloadPort
+from weft.model.workload import Probe, Workload, WorkloadPort
 
 CONTROL_NAMESPACE = "weft"
 CONTROL_NAME = "weft-control-plane"
@@ -37,7 +37,7 @@ class Replica:
     environment: tuple[tuple[str, str], ...]
     working_directory: str
     ports: tuple[WorkloadPort, ...]
-    readiness: Readiness | None
+    readiness: Probe | None
     depends_on: tuple[str, ...]
     """Workloads of the same namespace that must be ready first."""
     once: bool
@@ -46,6 +46,8 @@ class Replica:
     skip_outbound: tuple[str, ...]
     proxy_settings: tuple[tuple[str, str], ...]
     """Variables for the proxy that come from annotations."""
+    liveness: Probe | None = None
+    startup: Probe | None = None
     address6: str = ""
     """The same number in IPv6; empty on a machine without it."""
 
@@ -184,6 +186,8 @@ def _replica(documents: Documents, workload: Workload, ordinal: int, address: st
         working_directory=str((Path(workload.meta.origin.file).absolute().parent / workload.working_dir).resolve()),
         ports=workload.ports,
         readiness=workload.readiness,
+        liveness=workload.liveness,
+        startup=workload.startup,
         depends_on=workload.depends_on,
         once=workload.restart == "never",
         skip_inbound=_port_list(annotations.get("config.linkerd.io/skip-inbound-ports", "")),

@@ -10,12 +10,10 @@ from collections.abc import Awaitable, Callable
 from weft.local import health, namespaces
 from weft.local.plan import Replica
 from weft.local.rules import PROXY_MARK
-from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Readiness, TcpCheck
+from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Probe, TcpCheck
 
 
-async def ask(
-    probe: Readiness, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]
-) -> str:
+async def ask(probe: Probe, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]) -> str:
     """Empty when ready, else the reason why not. `run` executes a command as the application."""
     try:
         async with asyncio.timeout(probe.timeout):
@@ -28,9 +26,7 @@ async def ask(
         return str(problem)
 
 
-async def _check(
-    probe: Readiness, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]
-) -> str:
+async def _check(probe: Probe, replica: Replica, network: int, run: Callable[[tuple[str, ...]], Awaitable[int]]) -> str:
     check = probe.check
     if isinstance(check, ExecCheck):
         code = await run(check.command)
@@ -57,7 +53,7 @@ def _authority(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-async def _refused(probe: Readiness, network: int) -> str:
+async def _refused(probe: Probe, network: int) -> str:
     port = 0 if isinstance(probe.check, ExecCheck) else probe.check.port
     try:
         async with asyncio.timeout(probe.timeout):

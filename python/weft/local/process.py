@@ -60,6 +60,11 @@ class Process:
                 await outlive.wait()
             await self._stop()
 
+    async def end(self, why: str) -> None:
+        """End the program as it is, so that `keep` starts it again."""
+        self.log.note(f"{self.name} is ended: {why}")
+        await self._stop()
+
     async def _stop(self) -> None:
         child = self.child
         if child is None or child.exit.done():

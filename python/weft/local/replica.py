@@ -23,6 +23,7 @@ from weft.local.plan import Replica
 from weft.local.process import Process
 from weft.local.rules import ADMIN_PORT
 from weft.local.state import State
+from weft.model.workload import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Running:
     logs: dict[str, Log] = field(default_factory=dict)
     leaving: bool = False
     """About to be stopped: it still answers, and nobody should begin to ask it anything."""
+    _not_started: str = ""
+    """Why its startup probe has not passed yet; empty where it has, or where there is none."""
     _loaded_rules: str = ""
     _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _application_stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -145,6 +148,8 @@ class Running:
                 await self.around.wait_for(self.replica.namespace, self.replica.depends_on)
                 start(group, f"app {self.replica.key}", self._keep_application())
             start(group, f"readiness {self.replica.key}", self._watch_readiness())
+            if self.replica.startup or self.replica.liveness:
+                start(group, f"health {self.replica.key}", self._watch_health())
 
     async def _keep_application(self) -> None:
         log = self.logs["app"]
@@ -205,6 +210,42 @@ class Running:
                 self._say(False, reason)
             await asyncio.sleep((probe.period if probe else _PLAIN_PERIOD) if self.ready else _STARTING_PERIOD)
 
+    async def _watch_health(self) -> None:
+        """Ask startup, then liveness, of each process in turn; one that fails is ended, so that another one begins."""
+        startup, liveness = self.replica.startup, self.replica.liveness
+        while True:
+            self._not_started = "has not started yet" if startup else ""
+            # Only polling tells when the next process of the application has begun.
+            while self.application is None or not self.application.running:  # noqa: ASYNC110
+                await asyncio.sleep(_STARTING_PERIOD)
+            child = self.application.child
+            assert child is not None
+            failed = await self._ask_until(startup, child, passes=True) if startup else ""
+            which = "startup"
+            if not failed and not child.exit.done():
+                self._not_started, which = "", "liveness"
+                failed = await self._ask_until(liveness, child, passes=False) if liveness else ""
+            if failed and not child.exit.done():
+                await self.application.end(f"its {which} probe failed: {failed}")
+            await asyncio.shield(child.exit)
+
+    async def _ask_until(self, probe: Probe, child: Child, passes: bool) -> str:
+        """Why the probe failed as often as it may; empty once it passes (if that ends it), or the process is gone."""
+        assert self.port is not None
+        await asyncio.sleep(probe.initial_delay)
+        failed = 0
+        while not child.exit.done():
+            reason = await probes.ask(probe, self.replica, self.port.network, self._probe_command)
+            failed = failed + 1 if reason else 0
+            if failed >= probe.failure_threshold:
+                return reason
+            if passes and not reason:
+                return ""
+            if reason and passes:
+                self._not_started = f"has not started yet: {reason}"
+            await asyncio.sleep(probe.period)
+        return ""
+
     def _look_who_listens(self) -> None:
         if self.port is None or not self.replica.address6:
             return
@@ -220,6 +261,8 @@ class Running:
                 return "finished"
             ended = self.application.ended if self.application is not None else ""
             return f"its application {ended} (see `weft logs {self.replica.name}`)" if ended else "starting"
+        if self._not_started:
+            return self._not_started
         if self.sidecar is not None and not self._proxy_ready.is_set():
             return "its proxy is not ready"
         if self.privileged_command:

@@ -47,8 +47,8 @@ class ExecCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """How to tell that a replica can take requests; times in seconds."""
+class Probe:
+    """How to tell whether a replica has started, can take requests, or should be started again; times in seconds."""
 
     check: TcpCheck | HttpCheck | GrpcCheck | ExecCheck
     initial_delay: float
@@ -78,7 +78,11 @@ class Workload:
     env: Mapping[str, str]
     env_file: str | None
     working_dir: str
-    readiness: Readiness | None
+    readiness: Probe | None
+    liveness: Probe | None
+    """The application is started again when this fails."""
+    startup: Probe | None
+    """Asked first, until it passes: the other two wait for it."""
     publish: tuple[Publish, ...]
     depends_on: tuple[str, ...]
     restart: Literal["always", "never"]

@@ -11,8 +11,8 @@ from weft.model.workload import (
     ExecCheck,
     GrpcCheck,
     HttpCheck,
+    Probe,
     Publish,
-    Readiness,
     TcpCheck,
     Workload,
     WorkloadPort,
@@ -54,7 +54,7 @@ class WrittenExec(Shape, frozen=True):
     command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 
-class WrittenReadiness(Shape, frozen=True):
+class WrittenProbe(Shape, frozen=True):
     tcp_socket: WrittenTcp | None = None
     http_get: WrittenHttp | None = None
     grpc: WrittenGrpc | None = None
@@ -78,7 +78,9 @@ class WrittenSpec(Shape, frozen=True):
     env: dict[str, object] = {}
     env_file: str | None = None
     working_dir: str = "."
-    readiness: WrittenReadiness | None = None
+    readiness: WrittenProbe | None = None
+    liveness: WrittenProbe | None = None
+    startup: WrittenProbe | None = None
     publish: tuple[WrittenPublish, ...] = ()
     depends_on: tuple[str, ...] = ()
     restart: Literal["always", "never"] = "always"
@@ -92,7 +94,7 @@ class WrittenWorkload(Shape, frozen=True):
 
 
 KNOWN = field_names(
-    WrittenWorkload, WrittenSpec, WrittenPort, WrittenReadiness, WrittenPublish, WrittenHttp, WrittenGrpc, WrittenExec
+    WrittenWorkload, WrittenSpec, WrittenPort, WrittenProbe, WrittenPublish, WrittenHttp, WrittenGrpc, WrittenExec
 )
 
 
@@ -109,7 +111,8 @@ def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
         problems += name_problems(tree, ("spec", "serviceAccount"), spec.service_account)
     problems += _port_problems(tree, spec) + _list_problems(tree, written.metadata)
     ports = _Ports(tree, {port.name: port.port for port in spec.ports if port.name}, problems)
-    readiness = _readiness(ports, spec.readiness)
+    readiness = _probe(ports, "readiness", spec.readiness)
+    liveness, startup = _probe(ports, "liveness", spec.liveness), _probe(ports, "startup", spec.startup)
     publish = tuple(_publish(ports, index, item, spec) for index, item in enumerate(spec.publish))
     if problems or not isinstance(about, Meta):
         return problems
@@ -123,6 +126,8 @@ def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
         env_file=spec.env_file,
         working_dir=spec.working_dir,
         readiness=readiness,
+        liveness=liveness,
+        startup=startup,
         publish=publish,
         depends_on=spec.depends_on,
         restart=spec.restart,
@@ -171,10 +176,10 @@ def _list_problems(tree: Tree, metadata: Metadata) -> list[Problem]:
     return problems
 
 
-def _readiness(ports: _Ports, written: WrittenReadiness | None) -> Readiness | None:
+def _probe(ports: _Ports, which: str, written: WrittenProbe | None) -> Probe | None:
     if written is None:
         return None
-    path: Path = ("spec", "readiness")
+    path: Path = ("spec", which)
     checks: list[TcpCheck | HttpCheck | GrpcCheck | ExecCheck] = []
     if (tcp := written.tcp_socket) is not None:
         checks.append(TcpCheck(ports.number((*path, "tcpSocket", "port"), tcp.port)))
@@ -186,10 +191,10 @@ def _readiness(ports: _Ports, written: WrittenReadiness | None) -> Readiness | N
         checks.append(ExecCheck(run.command))
     if len(checks) != 1:
         hint = "give one of tcpSocket, httpGet, grpc, exec"
-        ports.report(path, "bad-probe", f"readiness has {len(checks)} checks, it takes exactly one", hint)
+        ports.report(path, "bad-probe", f"{which} has {len(checks)} checks, it takes exactly one", hint)
         return None
     delay, period, timeout = written.initial_delay_seconds, written.period_seconds, written.timeout_seconds
-    return Readiness(checks[0], delay, period, timeout, written.failure_threshold)
+    return Probe(checks[0], delay, period, timeout, written.failure_threshold)
 
 
 def _publish(ports: _Ports, index: int, written: WrittenPublish, spec: WrittenSpec) -> Publish:

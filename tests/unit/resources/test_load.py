@@ -7,7 +7,7 @@ import pytest
 from weft.lib.errors import Problem
 from weft.model import Pod, Route, Service, Workload
 from weft.model.family import Family
-from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Publish, Readiness, TcpCheck, WorkloadPort
+from weft.model.workload import ExecCheck, GrpcCheck, HttpCheck, Probe, Publish, TcpCheck, WorkloadPort
 from weft.resources import Loaded, load_files, load_text
 
 
@@ -49,7 +49,7 @@ spec:
     assert one.command == ("python3", "voting.py")
     assert (one.replicas, one.service_account, one.restart) == (3, "voting", "always")
     assert one.ports == (WorkloadPort("grpc", 8080),)
-    assert one.readiness == Readiness(TcpCheck(8080), 0, 1, 1, 3)
+    assert one.readiness == Probe(TcpCheck(8080), 0, 1, 1, 3)
     assert one.publish == (Publish(8080, "127.0.0.1", 9000),)
 
 

@@ -1,0 +1,111 @@
+"""Local mode where the machine says no: no room, no rights, no port; and where workloads behave badly."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.e2e.mesh import COMMAND, Weft, environment, until
+
+pytestmark = pytest.mark.e2e
+WORKLOAD = """\
+apiVersion: mesh.weft.dev/v1alpha1
+kind: Workload
+metadata: {name: NAME, annotations: {linkerd.io/inject: disabled}}
+spec:
+"""
+CALM = WORKLOAD.replace("NAME", "calm") + "  command: [sleep, infinity]\n"
+
+
+def elsewhere(prefix: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, *COMMAND, *arguments]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_two_meshes_side_by_side(weft: Weft, tmp_path: Path) -> None:
+    """Requirement: each has names, addresses and commands of its own, and one ends without the other."""
+    other = Weft(f"{weft.name}-b", tmp_path, weft.started)
+    (tmp_path / "a.yaml").write_text(CALM)
+    (tmp_path / "b.yaml").write_text(CALM.replace("calm", "other"))
+    weft.up(tmp_path / "a.yaml")
+    other.up(tmp_path / "b.yaml")
+    assert [row["name"] for row in weft.replicas()] == ["calm-0"]
+    assert [row["name"] for row in other.replicas()] == ["other-0"]
+    assert other.replicas()[0]["address"] == weft.replicas()[0]["address"]
+    assert "is already running" in elsewhere([], "up", "--mesh", weft.name, str(tmp_path / "b.yaml")).stderr
+    assert weft.run("down").returncode == 0
+    assert other.replicas()[0]["ready"] is True
+
+
+def test_a_taken_port_is_said_and_the_mesh_runs_without_it(weft: Weft, tmp_path: Path) -> None:
+    """Requirement: address, port and the system's reason; `weft check` finds it before."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        publish = f'  ports: [{{port: 80}}]\n  publish: [{{port: 80, listen: "127.0.0.1:{port}"}}]\n'
+        (tmp_path / "mesh.yaml").write_text(CALM + publish)
+        checked = json.loads(weft.run("check", "-o", "json", str(tmp_path / "mesh.yaml")).stdout)
+        assert [each["result"] for each in checked if each["name"] == "published ports are free"] == ["failed"]
+        process = weft.up(tmp_path / "mesh.yaml")
+        weft.run("down")
+        assert process.stdout is not None
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in process.stdout.read()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a normal user has no rights to give up")
+def test_missing_rights_are_said_with_what_helps(tmp_path: Path) -> None:
+    """Requirement: without the right to make namespaces `weft up` ends with reason and hint, and `weft check` says it."""
+    (tmp_path / "mesh.yaml").write_text(CALM)
+    powerless = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    said = elsewhere(powerless, "up", "--mesh", "powerless", str(tmp_path / "mesh.yaml"))
+    assert said.returncode == 1
+    assert "the kernel refuses namespaces" in said.stderr
+    assert "hint: run as root" in said.stderr
+    checked = elsewhere(powerless, "check", "--mesh", "powerless")
+    assert checked.returncode == 1
+    assert "× namespaces work: the kernel refuses namespaces" in checked.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk for the state directory")
+def test_a_full_disk_stops_logs_and_nothing_else(tmp_path: Path, weft: Weft) -> None:
+    """Requirement: what a workload prints is lost, with the number of bytes, while the mesh answers and is ended."""
+    noisy = (
+        WORKLOAD.replace("NAME", "noisy") + '  command: [sh, -c, "head -c 3000000 /dev/zero; echo; sleep infinity"]\n'
+    )
+    (tmp_path / "mesh.yaml").write_text(f"{noisy}---\n{CALM}")
+    up = [*COMMAND, "up", "-d", "--mesh", weft.name, str(tmp_path / "mesh.yaml")]
+    steps = [
+        "mkdir -p /run/weft && mount -t tmpfs -o size=1m none /run/weft",
+        shlex.join(up),
+        "until df --output=avail /run/weft | grep -qx ' *0'; do sleep 0.1; done",
+        shlex.join([*COMMAND, "exec", "--mesh", weft.name, "calm", "--", "echo", "still here"]),
+        shlex.join([*COMMAND, "down", "--mesh", weft.name]),
+        "ls -A /run/weft",
+    ]
+    script = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", "\n".join(steps)]
+    said = subprocess.run(script, env=environment(), capture_output=True, text=True, timeout=100, check=False)
+    assert said.stdout.splitlines() == ["still here", f"mesh {weft.name} is stopped"], said.stderr
+
+
+def test_a_workload_that_forks_and_floods_its_log_harms_nobody(weft: Weft, tmp_path: Path) -> None:
+    """Requirement: others are ready and reached, the log is bounded, and every process ends with the mesh."""
+    flood = '  command: [sh, -c, "for i in 1 2 3 4; do yes $i & done; setsid sleep 98765 & setsid yes x"]\n'
+    (tmp_path / "mesh.yaml").write_text(f"{WORKLOAD.replace('NAME', 'flood')}{flood}---\n{CALM}")
+    weft.up(tmp_path / "mesh.yaml")
+    logs = Path(f"/run/weft/{weft.name}/logs") if os.geteuid() == 0 else None
+    if logs is not None:
+        until(lambda: (logs / "default.flood-0.app.1.log").exists())
+        assert sum(file.stat().st_size for file in logs.iterdir()) <= 2 * 8 * 1024 * 1024 + 4096
+    assert weft.run("exec", "calm", "--", "true").returncode == 0
+    assert weft.run("logs", "flood", "--tail", "1").returncode == 0
+    assert weft.run("down").returncode == 0
+    assert not [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and is_left(entry)]
+
+
+def is_left(process: Path) -> bool:
+    try:
+        return (process / "cmdline").read_bytes() == b"sleep\x0098765\x00"
+    except OSError:
+        return False
