@@ -41,9 +41,9 @@ class Log:
         """Without room on the disk what is printed is lost, and processes go on: they must not wait for a log."""
         try:
             if self._file.tell() + len(data) > LIMIT:
-                self._file.close()
                 self.path.replace(self._before)
-                self._file = self.path.open("ab", buffering=0)
+                full, self._file = self._file, self.path.open("ab", buffering=0)
+                full.close()
             if self._lost and self._file.write(f"weft: {self._lost} bytes are lost: no room\n".encode()):
                 self._lost = 0
             written = self._file.write(data)

@@ -119,18 +119,12 @@ class Plan:
     documents: tuple[Written, ...]
     """Everything else, passed on to the control plane as it was written."""
     addresses: Addresses = field(default_factory=Addresses)
+    selected: Mapping[str, tuple[Replica, ...]] = field(default_factory=dict)
+    """Service key -> the replicas that it selects, in order of their names. Asked for at every change of readiness."""
 
-    def replicas_of(self, service: Service) -> list[Replica]:
-        """The replicas that `service` selects, in order of their names."""
-        if not service.selector:
-            return []
-        wanted = set(service.selector)
-        chosen = [
-            replica
-            for key, replica in self.replicas.items()
-            if replica.namespace == service.namespace and wanted <= set(self.labels[key].labels)
-        ]
-        return sorted(chosen, key=lambda replica: (replica.workload, replica.ordinal))
+    def replicas_of(self, service: Service) -> tuple[Replica, ...]:
+        """The replicas that `service` selects."""
+        return self.selected.get(service.key, ())
 
 
 def make(documents: Documents, before: Addresses | None = None, dual: bool = True) -> Plan:
@@ -163,7 +157,23 @@ def make(documents: Documents, before: Addresses | None = None, dual: bool = Tru
             addresses, address = addresses.service(key)
             services[key] = _implied_service(workload, address, dual)
     others = tuple(document for document in documents.written if document.kind not in ("Service", "Workload"))
-    return Plan(replicas, labels, services, publish, others, addresses.keep(replicas.keys(), services.keys()))
+    addresses = addresses.keep(replicas.keys(), services.keys())
+    return Plan(replicas, labels, services, publish, others, addresses, _selected(replicas, labels, services))
+
+
+def _selected(
+    replicas: Mapping[str, Replica], labels: Mapping[str, Labels], services: Mapping[str, Service]
+) -> dict[str, tuple[Replica, ...]]:
+    having: dict[tuple[str, tuple[str, str]], list[Replica]] = {}
+    for replica in sorted(replicas.values(), key=lambda replica: (replica.workload, replica.ordinal)):
+        for label in labels[replica.key].labels:
+            having.setdefault((replica.namespace, label), []).append(replica)
+    found = {}
+    for service in services.values():
+        by_label = [having.get((service.namespace, label), []) for label in service.selector]
+        keys = [{replica.key for replica in each} for each in by_label]
+        found[service.key] = tuple(each for each in by_label[0] if all(each.key in k for k in keys)) if keys else ()
+    return found
 
 
 def _key(meta: model.Meta) -> str:

@@ -71,6 +71,8 @@ class Supervisor:
         self._numbers = 0
         self._lives: dict[str, int] = {}
         """How often each replica was started, by key."""
+        self._balanced: list[rules.Balanced] = []
+        """What replicas without a proxy are balanced over at this moment; the same for all."""
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
@@ -272,11 +274,13 @@ class Supervisor:
             waiting = self.change
             await self._refresh()
             await waiting.wait()
+            await asyncio.sleep(_GATHERING)
 
     async def _refresh(self) -> None:
         ready, listening = self.ready(), self.listening()
         self.names = zone.build(self.current, ready, listening)
         documents = objects.build(self.current, ready, listening, self._lives)
+        self._balanced = plan.balanced(self.current, ready, listening)
         if _CONTROL in self.running:
             control, labels = objects.control_plane(self.dual), objects.CONTROL_LABELS
             documents["pod-control-plane.json"] = objects.pod(
@@ -293,10 +297,9 @@ class Supervisor:
                 _say(str(problem))
 
     def _rules(self, replica: Replica) -> str:
-        balanced = plan.balanced(self.current, self.ready(), self.listening())
         if replica.meshed:
-            return rules.meshed(replica.skip_inbound, replica.skip_outbound, balanced, self.dual)
-        return rules.unmeshed(balanced, self.dual)
+            return rules.meshed(replica.skip_inbound, replica.skip_outbound, self._balanced, self.dual)
+        return rules.unmeshed(self._balanced, self.dual)
 
     async def _announce(self) -> None:
         """Say once that everything is ready, and meanwhile what is being waited for."""
@@ -363,6 +366,8 @@ def _own_proc() -> None:
 
 _CONTROL = f"{plan.CONTROL_NAMESPACE}/{plan.CONTROL_NAME}-0"
 _RETRY = 1.0
+_GATHERING = 0.02
+"""Seconds in which changes that come together are gathered: a hundred replicas that start are not told one by one."""
 _WITHDRAWAL = 1.0
 """Seconds from the news that a replica goes to its end: time for the control plane and all proxies to hear of it."""
 _PATIENCE = 5.0
