@@ -5,6 +5,7 @@ import os
 import shlex
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,27 @@ def is_left(process: Path) -> bool:
         return (process / "cmdline").read_bytes() == b"sleep\x0098765\x00"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("inject", ["disabled", "enabled"])
+def test_the_hosts_loopback_is_reached_by_name(weft: Weft, tmp_path: Path, inject: str) -> None:
+    """Requirement: `host.weft.internal` leads to 127.0.0.1 of the host, with a proxy or not; a closed port refuses."""
+    (tmp_path / "mesh.yaml").write_text(CALM.replace("disabled", inject))
+    weft.up(tmp_path / "mesh.yaml")
+    talk = "import socket, sys; c = socket.create_connection(('host.weft.internal', int(sys.argv[1])), 20)"
+    talk += "; c.sendall(b'hi'); c.shutdown(1); print(c.makefile().read())"
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as answering:
+        listener.settimeout(30)
+        port = listener.getsockname()[1]
+
+        def answer() -> bytes:
+            connection, _ = listener.accept()
+            with connection:
+                said = connection.makefile("rb").read()
+                connection.sendall(b"heard " + said)
+                return said
+
+        heard = answering.submit(answer)
+        assert weft.run("exec", "calm", "--", "python3", "-c", talk, str(port)).stdout == "heard hi\n"
+        assert heard.result(20) == b"hi"
+    assert weft.run("exec", "calm", "--", "python3", "-c", talk, str(port)).returncode != 0

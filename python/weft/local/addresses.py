@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 GATEWAY = "198.18.0.1"
 CONTROL_PLANE = "198.18.0.2"
+HOST = "198.18.0.3"
+"""Stands for the host's loopback: `host.weft.internal`."""
 REPLICA_PREFIX = 16
 SERVICE_RANGE = "198.19.0.0/16"
 REPLICA_PREFIX_IPV6 = 64

@@ -13,6 +13,7 @@ from pyroute2 import IPRoute, NetlinkError
 from weft.local import namespaces
 from weft.local.addresses import (
     GATEWAY,
+    HOST,
     REPLICA_PREFIX,
     REPLICA_PREFIX_IPV6,
     SERVICE_RANGE,
@@ -52,7 +53,8 @@ def _raise_bridge() -> bool:
         routes.link("set", index=_index(routes, "lo"), state="up")
         routes.link("add", ifname=_BRIDGE, kind="bridge")
         bridge = _index(routes, _BRIDGE)
-        routes.addr("add", index=bridge, address=GATEWAY, prefixlen=REPLICA_PREFIX)
+        for address in (GATEWAY, HOST):
+            routes.addr("add", index=bridge, address=address, prefixlen=REPLICA_PREFIX)
         try:
             _add_ipv6(routes, bridge, ipv6(GATEWAY))
             dual = True

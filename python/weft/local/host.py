@@ -109,25 +109,29 @@ async def _run(state: State, mesh: str, files: Sequence[Path], options: Options)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, os.write, hold, b"stop\n")
     ours.setblocking(False)
-    loop.add_reader(ours, _bind_one, ours)
+    loop.add_reader(ours, _hand_in, ours)
     code = await process.wait()
     loop.remove_reader(ours)
     return code if code >= 0 else 1
 
 
-def _bind_one(binder: socket.socket) -> None:
-    """Answer one request `["127.0.0.1", 9000]` with a listening socket, or with the reason why not."""
-    request = binder.recv(4096)
+def _hand_in(line: socket.socket) -> None:
+    """Answer one request `["listen", "127.0.0.1", 9000]` with that socket, or with the reason why not."""
+    request = line.recv(4096)
     if not request:
-        asyncio.get_running_loop().remove_reader(binder)
+        asyncio.get_running_loop().remove_reader(line)
         return
-    host, port = json.loads(request)
+    what, host, port = json.loads(request)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host, port), family=family, backlog=1024) as listener:
-            socket.send_fds(binder, [b"ok"], [listener.fileno()])
+        if what == "connect":
+            made = socket.create_connection((host, port), timeout=_LOOPBACK_PATIENCE)
+        else:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            made = socket.create_server((host, port), family=family, backlog=1024)
+        with made:
+            socket.send_fds(line, [b"ok"], [made.fileno()])
     except OSError as problem:
-        binder.send((problem.strerror or str(problem)).encode())
+        line.send((problem.strerror or str(problem)).encode())
 
 
 def _unshare() -> list[str]:
@@ -155,4 +159,6 @@ def _application_uid() -> int:
 
 _NOBODY = 65534
 _POLL = 0.05
+_LOOPBACK_PATIENCE = 1.0
+"""Seconds; only a full backlog makes a connection on loopback take time."""
 _STOP_POLLS = 1200

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import socket
 from collections.abc import Callable, Sequence
 
 from weft.lib.tasks import start
+from weft.local.outside import Outside
 
 Targets = Callable[[str], Sequence[Sequence[str]]]
 """Workload key -> the addresses of each of its ready replicas, to be tried in this order."""
@@ -15,16 +15,15 @@ Targets = Callable[[str], Sequence[Sequence[str]]]
 class Published:
     """The listeners of a mesh; sockets are made by the host's side of `weft up`, which owns the host's network."""
 
-    def __init__(self, binder: socket.socket, targets: Targets) -> None:
-        self._binder = binder
-        self._binder.setblocking(False)
+    def __init__(self, outside: Outside, targets: Targets) -> None:
+        self._outside = outside
         self._targets = targets
         self._turn = 0
         self._open: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     async def open(self, group: asyncio.TaskGroup, listen: tuple[str, int], workload: str, port: int) -> None:
         """Begin to listen. Raises OSError with the host's reason."""
-        listener = await self._bind(listen)
+        listener = await self._outside.listen(*listen)
         name = f"publish {listen[0]}:{listen[1]}"
         self._open[listen] = start(group, name, self._accept(listener, workload, port))
 
@@ -33,22 +32,6 @@ class Published:
         task = self._open.pop(listen, None)
         if task is not None:
             task.cancel()
-
-    async def _bind(self, listen: tuple[str, int]) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._binder, json.dumps(listen).encode())
-        readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._binder, readable.set_result, None)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(self._binder)
-        said, descriptors, _, _ = socket.recv_fds(self._binder, 1024, 1)
-        if not descriptors:
-            raise OSError(f"cannot listen on {listen[0]}:{listen[1]}: {said.decode()}")
-        listener = socket.socket(fileno=descriptors[0])
-        listener.setblocking(False)
-        return listener
 
     async def _accept(self, listener: socket.socket, workload: str, port: int) -> None:
         room = asyncio.Semaphore(_CONNECTIONS)
@@ -71,8 +54,8 @@ class Published:
             theirs, theirs_out = await _connect(replicas[self._turn % len(replicas)], port)
             try:
                 async with asyncio.TaskGroup() as group:
-                    start(group, "published request", _copy(ours, theirs_out))
-                    start(group, "published response", _copy(theirs, ours_out))
+                    start(group, "published request", copy(ours, theirs_out))
+                    start(group, "published response", copy(theirs, ours_out))
             finally:
                 theirs_out.close()
         except* OSError:
@@ -89,7 +72,8 @@ async def _connect(addresses: Sequence[str], port: int) -> tuple[asyncio.StreamR
     return await asyncio.open_connection(last, port)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Everything that comes, then its end."""
     while chunk := await reader.read(_CHUNK):
         writer.write(chunk)
         await writer.drain()

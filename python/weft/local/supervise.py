@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -23,9 +24,11 @@ from weft.local.children import Children
 from weft.local.control import Control
 from weft.local.documents import Documents
 from weft.local.editing import Editing
+from weft.local.egress import Egress
 from weft.local.listening import Listening
 from weft.local.metrics import Sampler
 from weft.local.options import Options
+from weft.local.outside import Outside
 from weft.local.plan import Plan, Replica
 from weft.local.publish import Published
 from weft.local.replica import Running, Surroundings
@@ -63,7 +66,8 @@ class Supervisor:
         self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
         self.options = options
         self.control = Control(state, options, self.standings)
-        self._published = Published(published_by, self.ready_addresses)
+        self._outside = Outside(published_by)
+        self._published = Published(self._outside, self.ready_addresses)
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
         self._following: asyncio.Task[None] | None = None
@@ -92,6 +96,7 @@ class Supervisor:
                     start(group, "settle", self._settle()),
                     start(group, "sample metrics", self.sampler.run()),
                     start(group, "announce", self._announce()),
+                    start(group, "way to the host", self._let_out()),
                 ]
                 await self._apply(plan.make(documents, None, self.dual))
                 self.applied = True
@@ -268,6 +273,12 @@ class Supervisor:
         if stopped:
             await asyncio.wait(stopped)
 
+    async def _let_out(self) -> None:
+        try:
+            await Egress(self._outside, self._children).run()
+        except (OSError, RuntimeError) as problem:
+            _say(f"{zone.HOST_NAME} leads nowhere: {problem}")
+
     async def _settle(self) -> None:
         """Tell everyone what changed: names, the control plane's documents, the rules of replicas without a proxy."""
         while True:
@@ -347,7 +358,10 @@ async def _run(order: dict[str, object]) -> int:
             os._exit(1)  # the host's side is gone: so is the mesh, with every process in this PID namespace
 
     os.set_inheritable(lifeline, False)
-    asyncio.get_running_loop().add_reader(lifeline, told)
+    loop = asyncio.get_running_loop()
+    loop.add_reader(lifeline, told)
+    # The first process of a PID namespace would not notice it otherwise.
+    loop.add_signal_handler(signal.SIGTERM, supervisor.stopping.set)
     return await supervisor.run()
 
 

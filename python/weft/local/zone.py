@@ -17,6 +17,7 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
+from weft.local.addresses import HOST
 from weft.local.listening import Listening
 from weft.local.plan import CLUSTER_DOMAIN, Plan, Replica, Service, takes_ipv6
 from weft.model.family import Family, family
@@ -49,7 +50,7 @@ class Zone:
 
 def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening]) -> Zone:
     """The zone for `plan` when the replicas with keys in `ready` are ready; `listening` is about IPv6, by key."""
-    zone = Zone()
+    zone = Zone({HOST_NAME: {"A": [HOST]}})
     for service in plan.services.values():
         host = f"{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}"
         replicas = [replica for replica in plan.replicas_of(service) if replica.key in ready]
@@ -112,6 +113,7 @@ def hosts(replica: Replica) -> str:
 
 
 _TTL = 1
+HOST_NAME = "host.weft.internal"
 NSSWITCH = (
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n"
 )
