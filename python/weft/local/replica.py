@@ -197,10 +197,11 @@ class Running:
             await asyncio.sleep(_PROXY_READY_PERIOD if ready else _PROXY_STARTING_PERIOD)
 
     async def _watch_readiness(self) -> None:
-        probe = self.replica.readiness
-        await asyncio.sleep(probe.initial_delay if probe else 0)
+        first = self.replica.readiness
+        await asyncio.sleep(first.initial_delay if first else 0)
         failed = 0
         while True:
+            probe = self.replica.readiness
             reason = await self._why_not_ready()
             self._look_who_listens()
             failed = failed + 1 if reason else 0

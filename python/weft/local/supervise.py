@@ -206,6 +206,8 @@ class Supervisor:
             self._published.close(listen)
         self.current = new
         self._expect([*change.start, *change.restart])
+        for key in change.adjust:
+            self.running[key][0].replica = new.replicas[key]
         await self._refresh()
         if _CONTROL in self.running:
             while not self.running[_CONTROL][0].ready:

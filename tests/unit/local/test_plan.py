@@ -152,6 +152,19 @@ def test_an_edit_restarts_only_what_it_changes(tmp_path: Path, mesh: str, planne
     assert not difference.between(before, planned(mesh, before))
 
 
+def test_a_probe_and_what_is_waited_for_change_while_a_replica_runs(mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: another readiness probe and another dependsOn restart nothing; a liveness probe does."""
+    before = planned(mesh)
+    spec = "serviceAccount: worker"
+    for more in ("readiness: {exec: {command: [x]}}", "dependsOn: [voting]"):
+        change = difference.between(before, planned(mesh.replace(spec, f"{spec}, {more}"), before))
+        assert (change.restart, change.adjust, bool(change)) == ((), ("default/cron-0",), True)
+    changed = difference.between(
+        before, planned(mesh.replace(spec, f"{spec}, liveness: {{exec: {{command: [x]}}}}"), before)
+    )
+    assert (changed.restart, changed.adjust) == (("default/cron-0",), ())
+
+
 def test_a_published_port_that_moves_closes_and_opens(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
     """Requirement: publish changes restart no replica."""
     before = planned(mesh)
