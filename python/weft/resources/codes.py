@@ -52,6 +52,12 @@ _CODES = (
         "spec: {clusterIP: 198.19.0.256}",
     ),
     Code(
+        "bad-annotation",
+        "An annotation that sets timeouts or retries has a value that it cannot have.",
+        "see docs/reference/retries.md for what each annotation takes",
+        "metadata: {annotations: {timeout.linkerd.io/request: soon}}",
+    ),
+    Code(
         "bad-env-file",
         "A line of the file that `envFile` names sets no variable; the problem's place is in that file.",
         "each line is NAME=VALUE, empty, or a comment that starts with #",
