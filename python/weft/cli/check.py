@@ -1,4 +1,4 @@
-"""`weft check`: whether this machine can run a mesh, what in mesh files would fail later, and whether the mesh that runs is well."""
+"""`weft check`: whether this machine can run a mesh, what in files would fail later, and how the mesh that runs is."""
 
 from __future__ import annotations
 

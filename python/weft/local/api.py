@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from weft.identity import standing
 from weft.lib.errors import Problem, WeftError
 from weft.lib.tasks import start
-from weft.local import inventory, objects
+from weft.local import inventory
 from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
@@ -100,7 +100,7 @@ class Api:
                     await writer.drain()
             _send(writer, {"done": True})
         elif what == "documents":
-            _send(writer, {"rows": inventory.rows(self._mesh.editing.documents, self._objects())})
+            _send(writer, {"rows": inventory.rows(self._mesh.editing.documents, self._mesh.objects())})
         elif what in ("apply", "delete", "scale"):
             _send(writer, await self._edit(str(what), request))
         elif what == "stat":
@@ -114,9 +114,6 @@ class Api:
             _send(writer, {"rows": routes.rows(self._mesh.sampler.ring.window(now, window))})
         else:
             raise ValueError(str(what))
-
-    def _objects(self) -> dict[str, object]:
-        return objects.build(self._mesh.current, self._mesh.ready(), self._mesh.listening())
 
     async def _edit(self, what: str, request: Request) -> dict[str, object]:
         """Change the documents in force; the answer has `problems` when that was refused."""

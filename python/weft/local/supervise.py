@@ -129,6 +129,10 @@ class Supervisor:
         while not all(self._workload_ready(namespace, workload) for workload in workloads):
             await self.change.wait()
 
+    def objects(self) -> objects.Objects:
+        """The documents that the control plane reads, without its own pod."""
+        return objects.build(self.current, self.ready(), self.listening(), self._lives)
+
     def ready(self) -> frozenset[str]:
         """Keys of the replicas that are ready."""
         return frozenset(key for key, (running, _) in self.running.items() if running.ready)
@@ -292,7 +296,7 @@ class Supervisor:
     async def _refresh(self) -> None:
         ready, listening = self.ready(), self.listening()
         self.names = zone.build(self.current, ready, listening)
-        documents = objects.build(self.current, ready, listening, self._lives)
+        documents = self.objects()
         self._balanced = plan.balanced(self.current, ready, listening)
         if _CONTROL in self.running:
             control, labels = objects.control_plane(self.dual), objects.CONTROL_LABELS
