@@ -16,7 +16,7 @@ MESH = "---\n".join(
     WORKLOAD.replace("NAME", name) + spec
     for name, spec in {
         "job": """\
-  command: [sh, -c, "echo $GREETING $WHO"]
+  command: [sh, -c, "sleep 1; echo $GREETING $WHO"]
   restart: never
   envFile: job.env
   env: {WHO: there}
@@ -43,7 +43,7 @@ def test_probes_and_jobs_do_what_they_do_in_a_cluster(weft: Weft, tmp_path: Path
     weft.start(tmp_path / "mesh.yaml")
     until(lambda: str(web().get("status", "")).startswith("has not started yet"), lambda: str(web()))
     assert weft.run("logs", "job").stdout.splitlines()[0] == "job-0  hello there"
-    assert [row["status"] for row in weft.replicas() if row["name"] == "job-0"] == ["finished"]
+    assert next(row["status"] for row in weft.replicas() if row["name"] == "job-0") == "finished"
     assert web()["restarts"] == 0
     (tmp_path / "started").touch()
     until(lambda: web()["ready"] is True, lambda: str(web()))

@@ -189,7 +189,7 @@ class Supervisor:
             if (each.namespace, each.workload) == (namespace, workload)
         ]
         found = [self.running[key][0] for key in keys if key in self.running]
-        return len(found) == len(keys) and all(each.ready or each.reason == "finished" for each in found)
+        return len(found) == len(keys) and all(_can_be_built_on(each) for each in found)
 
     async def _put_in_force(self, documents: Documents, really: bool) -> None:
         new = plan.make(documents, self.current.addresses, self.dual)
@@ -332,6 +332,11 @@ class Supervisor:
             f", {workload} at {host}:{port}" for (host, port), (workload, _) in self.current.publish.items()
         )
         _say(f"mesh {self.mesh}: {len(self.current.replicas)} replicas ready{published}")
+
+
+def _can_be_built_on(running: Running) -> bool:
+    """Whether those that wait for it may begin: a job has done its work only when it has ended."""
+    return running.reason == "finished" if running.replica.once else running.ready
 
 
 def _innermost(problem: BaseException) -> BaseException:
