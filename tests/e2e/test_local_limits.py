@@ -48,7 +48,7 @@ def test_a_taken_port_is_said_and_the_mesh_runs_without_it(weft: Weft, tmp_path:
         publish = f'  ports: [{{port: 80}}]\n  publish: [{{port: 80, listen: "127.0.0.1:{port}"}}]\n'
         (tmp_path / "mesh.yaml").write_text(CALM + publish)
         checked = json.loads(weft.run("check", "-o", "json", str(tmp_path / "mesh.yaml")).stdout)
-        assert [each["result"] for each in checked if each["name"] == "published ports are free"] == ["failed"]
+        assert [each["outcome"] for each in checked if each["name"] == "published ports are free"] == ["failed"]
         process = weft.up(tmp_path / "mesh.yaml")
         weft.run("down")
         assert process.stdout is not None
