@@ -58,10 +58,28 @@ _CODES = (
         "metadata: {annotations: {timeout.linkerd.io/request: soon}}",
     ),
     Code(
+        "bad-authentication",
+        "A MeshTLSAuthentication names nobody, or by both of identities and identityRefs.",
+        "give one of identities and identityRefs, and not empty",
+        "kind: MeshTLSAuthentication\nspec: {identities: []}",
+    ),
+    Code(
+        "bad-client",
+        "The client of a ServerAuthorization is said in no way, or in two that exclude each other.",
+        "give one of unauthenticated and meshTLS, and in meshTLS one way to say who",
+        "kind: ServerAuthorization\nspec: {client: {}}",
+    ),
+    Code(
         "bad-env-file",
         "A line of the file that `envFile` names sets no variable; the problem's place is in that file.",
         "each line is NAME=VALUE, empty, or a comment that starts with #",
         "# variables.env\nGREETING hello",
+    ),
+    Code(
+        "bad-identity",
+        "A text cannot be the identity of a workload, nor a pattern of identities.",
+        "write NAME.NAMESPACE.serviceaccount.identity..., a SPIFFE URI, or * with a suffix",
+        'spec: {identities: ["*web"]}',
     ),
     Code(
         "bad-key",
@@ -76,10 +94,28 @@ _CODES = (
         "metadata: {name: Voting_1}",
     ),
     Code(
+        "bad-network",
+        "A text is no network in CIDR notation, or an exception lies outside of it.",
+        "write a network such as 10.0.0.0/8, and exceptions that are part of it",
+        "spec: {networks: [{cidr: 10.0.0.0/8, except: [11.0.0.1]}]}",
+    ),
+    Code(
+        "bad-policy",
+        "An AuthorizationPolicy requires a kind of authentication more often than it can.",
+        "list each kind of authentication once",
+        "kind: AuthorizationPolicy",
+    ),
+    Code(
         "bad-probe",
         "A readiness, liveness or startup probe has no check, or several.",
         "give one of tcpSocket, httpGet, grpc, exec",
         "spec: {readiness: {periodSeconds: 2}}",
+    ),
+    Code(
+        "bad-reference",
+        "A reference leads to a kind or a namespace that it cannot lead to here.",
+        "look at kind, group and namespace of the reference",
+        "spec: {targetRef: {group: policy.linkerd.io, kind: Serve, name: web}}",
     ),
     Code(
         "bad-route",
