@@ -32,7 +32,7 @@ def test_fifty_workloads_of_two_replicas() -> None:
     began = time.monotonic()
     with Mesh(text, name="fifty") as mesh:
         took = time.monotonic() - began
-        assert len(mesh.replicas()) == 100
+        assert len(mesh.replicas()) == 101  # with the control plane
         own = {pid: words for pid, words in mesh.processes().items() if "sleep infinity" not in words}
         memory = {pid: proportional(pid) for pid in own}
         proxies = sum(memory[pid] for pid, words in own.items() if "weft-proxy" in words)
