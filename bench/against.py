@@ -5,42 +5,30 @@ Says "worse" only where the whole confidence interval lies above the tolerance; 
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import measure, scenario
+from bench import command, measure, scenario
 from bench.comparison import TOLERANCE, Comparison, compare
 from bench.mesh import Mesh, MeshError
 from bench.peers import Weft
 
 METRIC = "cpu_us_per_request"
-_PRIORITY = -10
 _LEAST_RUNS = 10
 
 
 def main() -> int:
     """Run; the exit code."""
-    parser = argparse.ArgumentParser(prog="bench.against", description="CPU per request of two builds of the proxy.")
+    parser = command.parser("bench.against", "CPU per request of two builds of the proxy.", _LEAST_RUNS)
     parser.add_argument("--ours", type=Path, required=True, help="the proxy to judge")
     parser.add_argument("--other", type=Path, required=True, help="the proxy to compare with")
     parser.add_argument("--name", default="other", help="what to call it")
-    parser.add_argument("--scenario", action="append", default=[], help="only this one (may be repeated)")
-    parser.add_argument("--runs", type=int, default=_LEAST_RUNS, help=f"repetitions, at least {_LEAST_RUNS}")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one window (default 3)")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        sys.stderr.write("bench: must run as root: it enters network namespaces and pins other processes\n")
-        return 2
-    scenarios = scenario.load(arguments.scenario)
-    if isinstance(scenarios, str):
-        sys.stderr.write(f"bench: {scenarios}\n")
-        return 2
+    scenarios = command.chosen(arguments.scenario)
     effort = scenario.Effort(max(_LEAST_RUNS, arguments.runs), arguments.seconds)
-    os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     try:
         found = _measure([each for each in scenarios if each.kind == "saturation"], arguments, effort)
     except (MeshError, measure.RequestsFailed, TimeoutError) as problem:
