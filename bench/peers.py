@@ -123,7 +123,7 @@ class Weft:
         pid = self.pids()[0]
         program = str(Path(f"/proc/{pid}/exe").readlink())
         variables = processes.environment(pid) | {
-            "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": "127.0.0.1:5140",
+            "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS": "127.0.0.1:5140",
             "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": "127.0.0.1:5143",
             "LINKERD2_PROXY_CONTROL_LISTEN_ADDR": "127.0.0.1:5190",
             "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": "127.0.0.1:5191",

@@ -111,7 +111,7 @@ def test_check_finds_a_mesh_that_is_well(mesh: Mesh) -> None:
     assert said.returncode == 0, said.stdout
     rows = json.loads(said.stdout)
     assert {row["outcome"] for row in rows} == {"ok"}, rows
-    assert {row["section"] for row in rows} == {"machine", "identity"}
+    assert {row["section"] for row in rows} == {"machine", "identity", "mesh"}
     assert "√ trust anchors last" in mesh.run("check").stdout
 
 
