@@ -1,7 +1,7 @@
 #![no_main]
 
 // Each target uses one of the checks.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each target needs its own part of it")]
 #[path = "../checks/mod.rs"]
 mod checks;
 

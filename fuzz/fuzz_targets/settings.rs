@@ -1,20 +1,20 @@
 #![no_main]
 
 // Only the parser is used here. The proxy is no library, so its files are read where they are.
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, reason = "each target needs its own part of it")]
 #[path = "../../crates/weft-proxy/src"]
 mod proxy {
     pub(crate) mod settings;
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each target needs its own part of it")]
 #[path = "../../crates/weft-proxy/src/control"]
 mod control {
     pub(crate) mod place;
 }
 
 /// Stands for the proxy's type, which comes with all of HTTP/2.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each target needs its own part of it")]
 mod http {
     pub(crate) mod h2 {
         #[derive(Clone, Copy, Debug)]
