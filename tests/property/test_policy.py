@@ -1,5 +1,7 @@
 """Properties of inbound policy, for any documents and any client."""
 
+from random import Random
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.property.test_answers import NAMES, NAMESPACES, PORTS, documents, grants, meshes
@@ -39,10 +41,10 @@ def test_adding_a_grant_never_denies(
 
 @settings(max_examples=40)
 @given(meshes, st.randoms(use_true_random=False), QUESTION)
-def test_the_order_of_documents_is_irrelevant(mesh: list[Document], random: object, question: InboundOf) -> None:
+def test_the_order_of_documents_is_irrelevant(mesh: list[Document], random: Random, question: InboundOf) -> None:
     """Requirement: the same documents in any order, in however many steps, are the same policy."""
     shuffled = list(mesh)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     whole, _ = answer(Snapshot.of(Settings(), mesh), question)
     assert answer(Snapshot.of(Settings(), shuffled), question)[0] == whole
     grown = Snapshot(Settings())

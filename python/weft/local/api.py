@@ -19,6 +19,7 @@ from weft.identity import standing
 from weft.lib.errors import Problem, WeftError
 from weft.lib.tasks import start
 from weft.local import inventory
+from weft.local.accepting import accept
 from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
@@ -39,17 +40,10 @@ class Api:
 
     async def serve(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as listener:
             listener.bind(str(self._mesh.state.socket))
             listener.listen(_BACKLOG)
-            room = asyncio.Semaphore(_CLIENTS)
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await room.acquire()
-                    client, _ = await loop.sock_accept(listener)
-                    task = start(group, "api client", self._conversation(client))
-                    task.add_done_callback(lambda _: room.release())
+            await accept(listener, _CLIENTS, "api client", self._conversation)
 
     async def _conversation(self, client: socket.socket) -> None:
         descriptors: list[int] = []

@@ -10,6 +10,7 @@ import struct
 
 from weft.lib.tasks import start
 from weft.local import host
+from weft.local.accepting import accept
 from weft.local.addresses import HOST
 from weft.local.children import Children
 from weft.local.outside import Outside
@@ -25,19 +26,12 @@ class Egress:
 
     async def run(self) -> None:
         """Until cancelled. Raises OSError or RuntimeError when the way cannot be made."""
-        loop = asyncio.get_running_loop()
         with socket.create_server((HOST, _PORT), backlog=1024) as listener:
             listener.setblocking(False)
             code, printed = await self._children.run([host.find_program("nft") or "nft", "-f", "-"], text=_RULES)
             if code != 0:
                 raise RuntimeError(f"nft refused the way to the host: {printed.strip()}")
-            room = asyncio.Semaphore(_CONNECTIONS)
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await room.acquire()
-                    connection, _ = await loop.sock_accept(listener)
-                    task = start(group, "connection to the host", self._relay(connection))
-                    task.add_done_callback(lambda _: room.release())
+            await accept(listener, _CONNECTIONS, "connection to the host", self._relay)
 
     async def _relay(self, inside: socket.socket) -> None:
         try:

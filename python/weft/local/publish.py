@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from weft.lib.tasks import start
+from weft.local.accepting import accept
 from weft.local.outside import Outside
 
 Targets = Callable[[str], Sequence[Sequence[str]]]
@@ -34,15 +35,9 @@ class Published:
             task.cancel()
 
     async def _accept(self, listener: socket.socket, workload: str, port: int) -> None:
-        room = asyncio.Semaphore(_CONNECTIONS)
-        loop = asyncio.get_running_loop()
         with listener:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await room.acquire()
-                    connection, _ = await loop.sock_accept(listener)
-                    task = start(group, f"published connection to {workload}", self._relay(connection, workload, port))
-                    task.add_done_callback(lambda _: room.release())
+            name = f"published connection to {workload}"
+            await accept(listener, _CONNECTIONS, name, lambda connection: self._relay(connection, workload, port))
 
     async def _relay(self, connection: socket.socket, workload: str, port: int) -> None:
         ours, ours_out = await asyncio.open_connection(sock=connection)

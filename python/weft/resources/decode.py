@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -82,9 +82,9 @@ class _Shrinking:
         """Take out what is at `path` now; False when that is everything. `target` is what it was about at first."""
         if not path:
             return False
-        inside = self.value
+        inside: Any = self.value
         for step in path[:-1]:
-            inside = inside[step]  # type: ignore[index]
+            inside = inside[step]
         before = self.original(path)
         self._removed += [before, target]
         if isinstance(inside, list):

@@ -91,7 +91,7 @@ def parse(tree: Tree, group: str, kind: str) -> ServerAuthorization | list[Probl
     mesh = client.mesh_tls or WrittenMeshTLS()
     return ServerAuthorization(
         meta=about,
-        server=server.name if server.selector is None else selector(server.selector),  # type: ignore[arg-type]
+        server=selector(server.selector) if server.selector is not None else server.name or "",
         networks=networks(client.networks) or EVERYWHERE,
         clients=_clients(client, mesh),
         accounts=tuple(Account(each.namespace or about.namespace, each.name) for each in mesh.accounts),

@@ -113,7 +113,10 @@ async def mesh(path: Path, **settings: bool) -> AsyncIterator[Authority]:
         admin_port=0,
     )
     made: list[Authority] = []
-    clock = lambda: made[0].now if made else START  # noqa: E731
+
+    def clock() -> datetime:
+        return made[0].now if made else START
+
     async with (
         asyncio.timeout(DEADLINE),
         plane.running(options, clock) as ports,
