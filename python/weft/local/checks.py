@@ -1,16 +1,12 @@
-"""What `weft check` looks at: named checks in sections, each with what it found and, when that is not well, what to do.
+"""What `weft check` finds: the form of a finding, and the checks of a mesh's certificates.
 
-A section is a function from what is known to findings; another one is a function more and a line in `cli.check`.
-Pure, but for `machine`, which tries the machine.
+Pure: it judges what the mesh said. What is tried on the machine is `weft.local.machine`'s.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-
-from weft.lib.errors import WeftError
-from weft.local import host
 
 
 class Outcome(Enum):
@@ -30,15 +26,6 @@ class Finding:
     outcome: Outcome
     detail: str = ""
     hint: str = ""
-
-
-def machine(check: Callable[[], None] = host.check_machine) -> list[Finding]:
-    """Whether this machine can run a mesh."""
-    try:
-        check()
-    except WeftError as problem:
-        return [Finding("machine", "can run a mesh", Outcome.FAILED, problem.reason, problem.hint)]
-    return [Finding("machine", "can run a mesh", Outcome.OK)]
 
 
 def identity(said: Mapping[str, object], now: datetime) -> list[Finding]:

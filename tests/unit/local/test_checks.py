@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from weft.lib.errors import WeftError
 from weft.local import checks
 from weft.local.checks import Outcome
 
@@ -89,13 +88,3 @@ def test_a_short_lived_issuer_is_not_always_about_to_end() -> None:
     """Requirement: an issuer that cert-manager renews every few days is warned of when that does not happen."""
     assert found(mesh(issuer=certificate("issuer", DAY, 2 * DAY))) == {}
     assert "the issuer lasts" in found(mesh(issuer=certificate("issuer", 12 * HOUR, 2 * DAY)))
-
-
-def test_a_machine_that_cannot_run_a_mesh_is_said() -> None:
-    """Requirement: with the reason and the hint of whoever tried."""
-
-    def fails() -> None:
-        raise WeftError("nft is missing", "install it")
-
-    (finding,) = checks.machine(fails)
-    assert (finding.outcome, finding.detail, finding.hint) == (Outcome.FAILED, "nft is missing", "install it")
