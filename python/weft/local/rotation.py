@@ -15,7 +15,6 @@ from weft.lib.errors import WeftError
 from weft.local.credentials import Credentials, Given, Own, Signer
 
 Ask = Callable[[], Awaitable[Mapping[str, Standing | None]]]
-STAGES = ("add", "reissue", "remove")
 
 
 class Rotation:
