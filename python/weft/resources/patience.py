@@ -18,7 +18,7 @@ def patience(tree: Tree, kind: str, annotations: Mapping[str, object]) -> tuple[
     """What a document of this kind says, and what is wrong with it."""
     reader = _Reader(tree, {key: str(value) for key, value in annotations.items()})
     if kind != "Service":
-        # Linkerd ignores the other one without a word.
+        # It would have no effect, and its author would not learn of it.
         misplaced = f"{RETRY}{'http' if kind == 'GRPCRoute' else 'grpc'}"
         if misplaced in annotations:
             reader.report(
