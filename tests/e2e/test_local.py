@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 import urllib.request
 from collections import Counter
@@ -86,6 +87,23 @@ def test_nobody_sees_the_supervisor_leave_its_network(weft: Weft, mesh_file: Pat
         finally:
             done.set()
         watching.result()
+    assert len(seen) == 1
+
+
+def test_the_gateway_stays_where_it_is_when_replicas_come_and_go(weft: Weft, mesh_file: Path) -> None:
+    """Requirement (a defect once: names not found for seconds after a replica had gone): the link layer's address of
+    the gateway, where names are asked for, is the same for the life of the mesh.
+    """
+    process = weft.up(mesh_file)
+    user = ["--user", "--preserve-credentials"] if os.geteuid() != 0 else []
+    enter = ["nsenter", "--target", str(first_inside(process.pid)), *user, "--net"]
+    look = [*enter, "ip", "-json", "link", "show", "weft0"]
+    seen = set()
+    for replicas in ("3", "1", "3", "1"):
+        assert weft.run("scale", "web", "--replicas", replicas).returncode == 0
+        until(lambda wanted=int(replicas): len(weft.replicas()) == wanted + 1)
+        (link,) = json.loads(subprocess.run(look, capture_output=True, check=True).stdout)
+        seen.add(link["address"])
     assert len(seen) == 1
 
 

@@ -51,7 +51,7 @@ async def detach(port: Port) -> None:
 def _raise_bridge() -> bool:
     with IPRoute() as routes:
         routes.link("set", index=_index(routes, "lo"), state="up")
-        routes.link("add", ifname=_BRIDGE, kind="bridge")
+        routes.link("add", ifname=_BRIDGE, kind="bridge", address=_BRIDGE_MAC)
         bridge = _index(routes, _BRIDGE)
         for address in (GATEWAY, HOST):
             routes.addr("add", index=bridge, address=address, prefixlen=REPLICA_PREFIX)
@@ -100,5 +100,8 @@ def _index(routes: IPRoute, name: str) -> int:
 
 
 _BRIDGE = "weft0"
+_BRIDGE_MAC = "02:57:45:46:54:00"
+"""Given, or the kernel would take the lowest of its ports' and another one when that replica goes: every replica's
+neighbour table would then lead nowhere for seconds, and its names with it."""
 _INSIDE = "eth0"
 _IFA_F_NODAD = 0x02
