@@ -126,6 +126,7 @@ impl Credit {
 }
 
 pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
 const DATA: u8 = 0;
 const CONTINUATION: u8 = 9;
 const HEAD: usize = 9;

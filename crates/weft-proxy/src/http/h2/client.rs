@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use weft_core::http1::strip_hop_by_hop;
 
 use super::watch::{Seen, Watched};
-use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Source, Tuning, broken, silent};
+use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Source, Tuning, broken, silent};
 use crate::http::{Broken, Head, Reply};
 use crate::io::Io;
 
@@ -51,6 +51,8 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
         .initial_max_send_streams(ASSUMED_STREAMS)
+        .max_concurrent_reset_streams(RESETS_REMEMBERED)
+        .max_local_error_reset_streams(Some(ERRORS))
         .enable_push(false)
         .handshake(io)
         .await
@@ -95,10 +97,10 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
 }
 
 impl Connection {
-    /// Whether it takes new requests: not closed, and the server has not said GOAWAY.
+    /// Whether it takes new requests: not closed, not worn, and the server has not said GOAWAY.
     pub(crate) fn is_open(&mut self) -> bool {
         let ready = self.send.poll_ready(&mut Context::from_waker(Waker::noop()));
-        !self.shared.closed.get() && !matches!(ready, Poll::Ready(Err(_)))
+        !self.shared.closed.get() && !self.shared.seen.is_worn() && !matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Requests under way on this connection, those included that wait for the server's limit.

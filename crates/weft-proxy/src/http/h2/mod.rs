@@ -282,6 +282,11 @@ fn broken(error: h2::Error) -> Broken {
     }
 }
 
+/// Streams that were reset here and whose late frames are ignored, for a second, instead of being taken for errors: as many as may be open.
+const RESETS_REMEMBERED: usize = 1024;
+/// Protocol errors on single streams that one connection may cost in all its life. Frames that come late count, so it is far above what is
+/// still under way when a connection is left (`watch::Seen::is_worn`); a stream's record, some 400 bytes, waits for each to be told.
+const ERRORS: usize = 10_000;
 /// A frame below this costs the crate more than its bytes.
 const SMALL: usize = 256;
 /// All header fields of one message, counted as RFC 9113 6.5.2 does.

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
-use super::watch::{Seen, Watched};
-use super::{HEADER_LIST, Outgoing, SEND_BUFFER, Tuning, broken, of_code, silent};
+use super::watch::Watched;
+use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Tuning, broken, of_code, silent};
 use crate::http::serve::in_place;
 use crate::http::{Broken, Message, Source, orig_proto};
 use crate::io::Io;
@@ -74,13 +74,17 @@ where
                     }
                 }
             },
-            () = flooded(&seen) => {
+            () = told(|| seen.flooded()) => {
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 // A client that reads is told; one that does not is not waited for.
                 let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| connection.poll_closed(cx))).await;
                 break Err(Broken::Malformed { status: 400, why: "too many HTTP/2 frames that carry nothing" });
             }
             Some(_) = exchanges.join_next() => {}
+            () = told(|| seen.is_worn()), if !draining => {
+                draining = true;
+                connection.graceful_shutdown();
+            }
             _ = stopping.wait_for(|stop| *stop), if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
@@ -94,9 +98,9 @@ where
     ended
 }
 
-/// Resolves when the client has sent too much that carries nothing. To be polled behind the connection, which reads what it sends.
-async fn flooded(seen: &Seen) {
-    poll_fn(|_| if seen.flooded() { Poll::Ready(()) } else { Poll::Pending }).await;
+/// Resolves when what was seen says so. To be polled behind the connection, which reads and writes what is seen.
+async fn told(says: impl Fn() -> bool) {
+    poll_fn(|_| if says() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// Where the answer to one request goes.
@@ -179,13 +183,9 @@ fn settle_authority(request: &mut Request<()>) -> bool {
 
 /// Requests at once on one connection; more wait at the client.
 const STREAMS: u32 = 1024;
-/// Streams that were reset here and whose late frames are ignored for a while instead of failing the connection.
-const RESETS_REMEMBERED: usize = 50;
 /// Streams that the client opened and reset before they were accepted (the rapid reset attack); one more ends the connection, and with it
 /// whatever else it carries. So many may begin and be given up between two looks at a busy connection of another proxy.
 const RESETS_UNACCEPTED: usize = 256;
-/// Protocol errors on single streams that one connection may cost before it ends.
-const ERRORS: usize = 256;
 /// From the first byte to the end of the client's preface.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the last word to a client that is sent away.

@@ -21,6 +21,7 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const UNKNOWN: u8 = 0xbe;
 const NOTHING: u8 = 0;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// `:method: POST`, `:scheme: http`, `:path: /`, `:authority: api`, as HPACK has them.
@@ -156,6 +157,69 @@ fn many_cancelled_requests_are_no_attack() {
         // Nothing has been sent so far: the requests and their resets leave together.
         drop(waiting);
         let (outgoing, mut pending) = ask(&connection, post(), false).await;
+        outgoing.last(bytes("still here")).await.expect("data");
+        let (_, mut body) = answer(&mut pending).await.expect("answer");
+        assert_eq!(read(&mut body).await.expect("body").0, b"still here");
+    });
+}
+
+/// Requirement (a defect once: ENHANCE_YOUR_CALM, and what else was under way was lost): a client whose requests are answered before their
+/// bodies have come, and whose bodies come nevertheless, is led to another connection in the end, and nothing is lost.
+#[test]
+fn bodies_that_come_late_lead_to_another_connection() {
+    talk(async {
+        let at_once = async |_: Request<()>, _: Source, sink: Sink| {
+            sink.respond(Response::new(()), true).await.expect("answered");
+        };
+        let mut socket = raw(at_once, &[]).await;
+        let (mut last, mut asked, mut answered) = (u32::MAX, 0, 0);
+        while asked < last {
+            asked += if answered == 0 { 1 } else { 2 };
+            socket.write_all(&frame(HEADERS, END_HEADERS, asked, POST)).await.expect("open");
+            while answered < asked.min(last) {
+                let (kind, flags, stream, payload) = receive(&mut socket).await.expect("open");
+                match kind {
+                    HEADERS => answered = stream,
+                    PING if flags == NOTHING => socket.write_all(&frame(PING, ACK, 0, &payload)).await.expect("open"),
+                    GOAWAY => {
+                        assert_eq!(payload[4..8], u32::from(Reason::NO_ERROR).to_be_bytes());
+                        last = u32::from_be_bytes(payload[..4].try_into().expect("stream"));
+                    }
+                    _ => {}
+                }
+            }
+            socket.write_all(&frame(DATA, NOTHING, asked, b"late")).await.expect("open");
+        }
+        assert_eq!(answered, last, "all that it says it has seen");
+    });
+}
+
+/// Requirement: a connection on which very many requests were given up takes no new ones, and those that it has go on.
+#[test]
+fn very_many_given_up_requests_lead_to_another_connection() {
+    talk(async {
+        let accepted = Rc::new(Cell::new(0));
+        let counted = accepted.clone();
+        let (mut connection, _stop) = server(move |request: Request<()>, source: Source, mut sink: Sink| {
+            counted.set(counted.get() + 1);
+            async move {
+                if request.uri().path() == "/echo" {
+                    return echo(request, source, sink).await;
+                }
+                sink.closed().await;
+            }
+        })
+        .await;
+        let (outgoing, mut pending) = ask(&connection, post(), false).await;
+        let mut asked = 1;
+        while connection.is_open() {
+            let given_up = ask(&connection, Request::post("http://api/wait"), false).await;
+            asked += 1;
+            while accepted.get() < asked {
+                tokio::task::yield_now().await;
+            }
+            drop(given_up);
+        }
         outgoing.last(bytes("still here")).await.expect("data");
         let (_, mut body) = answer(&mut pending).await.expect("answer");
         assert_eq!(read(&mut body).await.expect("body").0, b"still here");
