@@ -230,7 +230,7 @@ impl Peer {
         };
         let config = self.configuration(identity, mesh, alpn)?;
         let stream = self.dial(addr).await?;
-        let handshake = tls::connect(config, &identity.server_name, stream);
+        let handshake = tls::connect(config, &identity.server_name, stream, clock::wall());
         let (mut io, takes_header) = tokio::time::timeout(HANDSHAKE, handshake)
             .await
             .map_err(|_| self.failed(Cause::ConnectTimeout, format!("the TLS handshake with {addr} took too long")))?

@@ -258,7 +258,9 @@ mod tests {
         let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
         let config = client.client(&expected("web.default"), Alpn::Transport).expect("configuration");
         let (connected, accepted) = sockets().await;
-        let (client, server) = tokio::join!(tls::connect(config, "web.default", connected), tls::accept(&server, Prefixed::new(accepted)));
+        let now = crate::clock::wall();
+        let connecting = tls::connect(config, "web.default", connected, now);
+        let (client, server) = tokio::join!(connecting, tls::accept(&server, Prefixed::new(accepted), now));
         (client.expect("client").0, server.expect("server").io)
     }
 

@@ -14,10 +14,9 @@ use weft_core::transport_header::{Decoded, TransportHeader};
 
 use crate::accept::Accepted;
 use crate::account::{Arrival, Direction, Peer, Tls};
-use crate::detect;
 use crate::io::{Io, Prefixed};
-use crate::tls;
 use crate::worker::Worker;
+use crate::{clock, detect, tls};
 
 /// An inbound connection of which it is known who sent it and which address of the application it is for.
 pub(crate) struct Arrived {
@@ -59,7 +58,7 @@ async fn terminate(accepted: Accepted, seen: Bytes, direct: bool, worker: &Worke
     let absent = |why: tls::Absence| Refusal::new(Stage::Transport, Blame::Proxy, Retry::Safe, Cause::NoCertificate, why.reason());
     let mesh = worker.mesh().map_err(absent)?;
     let stream = Prefixed::with_prefix(seen, accepted.stream);
-    let handshake = tls::accept(&mesh, stream);
+    let handshake = tls::accept(&mesh, stream, clock::wall());
     let terminated = tokio::time::timeout(worker.settings.inbound_detect_timeout, handshake)
         .await
         .map_err(|_| refused(Blame::Client, "the TLS handshake took too long"))?

@@ -15,7 +15,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, CommonState, HandshakeKind, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -165,24 +165,46 @@ pub(crate) struct Terminated {
     pub(crate) transport_header: bool,
 }
 
-/// Terminates TLS that asked for this workload by name. Errors are the handshake's.
-pub(crate) async fn accept(mesh: &Mesh, stream: Prefixed) -> std::io::Result<Terminated> {
+/// Terminates TLS that asked for this workload by name; a session that is resumed must have a certificate that is still good at `now`.
+/// Errors are the handshake's.
+pub(crate) async fn accept(mesh: &Mesh, stream: Prefixed, now: SystemTime) -> std::io::Result<Terminated> {
     let tls = TlsAcceptor::from(mesh.server.clone()).accept(stream).await?;
     let session = tls.get_ref().1;
     let client = match session.peer_certificates().and_then(|chain| chain.first()) {
         None => Client::TlsAnonymous,
-        Some(leaf) => Client::Identified(verify::identity_of(leaf).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))?),
+        Some(leaf) if resumed(session) => Client::Identified(verify::identity_still(leaf, now).map_err(invalid)?),
+        Some(leaf) => Client::Identified(verify::identity_of(leaf).map_err(invalid)?),
     };
     let transport_header = session.alpn_protocol() == Some(ALPN_TRANSPORT);
     Ok(Terminated { io: Io::server_tls(tls), client, transport_header })
 }
 
-/// Opens mesh TLS on a fresh connection. Returns whether the peer takes a transport header.
-pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream: TcpStream) -> std::io::Result<(Io, bool)> {
+/// Opens mesh TLS on a fresh connection; as `accept`, it looks at the certificate of a session that is resumed. Returns whether the peer
+/// takes a transport header.
+pub(crate) async fn connect(
+    config: Arc<ClientConfig>,
+    server_name: &str,
+    stream: TcpStream,
+    now: SystemTime,
+) -> std::io::Result<(Io, bool)> {
     let name = ServerName::try_from(server_name.to_owned()).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e))?;
     let tls = TlsConnector::from(config).connect(name, Prefixed::new(stream)).await?;
-    let transport_header = tls.get_ref().1.alpn_protocol() == Some(ALPN_TRANSPORT);
+    let session = tls.get_ref().1;
+    if resumed(session)
+        && let Some(leaf) = session.peer_certificates().and_then(|chain| chain.first())
+    {
+        verify::identity_still(leaf, now).map_err(invalid)?;
+    }
+    let transport_header = session.alpn_protocol() == Some(ALPN_TRANSPORT);
     Ok((Io::client_tls(tls), transport_header))
+}
+
+fn resumed(session: &CommonState) -> bool {
+    session.handshake_kind() == Some(HandshakeKind::Resumed)
+}
+
+fn invalid(why: String) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, why)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
-use rustls::HandshakeKind;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -50,11 +49,16 @@ pub(crate) fn expected(name: &str) -> ServerIdentity {
 
 /// Connects with `config`; the server sends one byte. Who the server saw, and whether the client had to do a whole handshake.
 async fn meet(server: &Mesh, config: Arc<ClientConfig>) -> Result<(Client, bool, HandshakeKind), String> {
+    meet_at(clock::wall(), server, config).await
+}
+
+/// The same where the server takes it to be `now` when it looks at a resumed session.
+async fn meet_at(now: SystemTime, server: &Mesh, config: Arc<ClientConfig>) -> Result<(Client, bool, HandshakeKind), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let serving = async {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut terminated = accept(server, Prefixed::new(stream)).await.map_err(|error| error.to_string())?;
+        let mut terminated = accept(server, Prefixed::new(stream), now).await.map_err(|error| error.to_string())?;
         // A client that refuses our certificate may be gone.
         let _ = terminated.io.write_all(b"!").await;
         let _ = terminated.io.shutdown().await;
@@ -70,7 +74,7 @@ async fn meet(server: &Mesh, config: Arc<ClientConfig>) -> Result<(Client, bool,
         Ok::<_, String>(tls.get_ref().1.handshake_kind().unwrap())
     };
     let (served, connected) = tokio::join!(serving, connecting);
-    let kind = connected?;
+    let kind = connected.map_err(|error| format!("{error}; the server: {:?}", served.as_ref().err()))?;
     let (client, header) = served?;
     Ok((client, header, kind))
 }
@@ -146,4 +150,51 @@ async fn sessions_resume_and_end_with_the_certificate() {
     assert_ne!(meet(&renewed, config).await.unwrap().2, HandshakeKind::Resumed);
     let renewed = mesh(&ca, &ca, "api.default", None).client(&expected("web.default"), Alpn::Transport).unwrap();
     assert_ne!(meet(&server, renewed).await.unwrap().2, HandshakeKind::Resumed);
+}
+
+/// Requirement: a session whose certificate has ended since is not resumed by a server, and not by a client either. The library looks at
+/// certificates in whole handshakes only, and tickets live for hours.
+#[tokio::test]
+async fn a_resumed_session_ends_with_its_certificate() {
+    let ca = ca();
+    let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
+    let config = client.client(&expected("web.default"), Alpn::Transport).unwrap();
+    let (before, after) = (clock::wall() + HOUR / 2, clock::wall() + 2 * HOUR);
+    assert_ne!(meet(&server, config.clone()).await.unwrap().2, HandshakeKind::Resumed);
+    assert_eq!(meet_at(before, &server, config.clone()).await.unwrap().2, HandshakeKind::Resumed);
+    assert!(meet_at(after, &server, config.clone()).await.unwrap_err().contains("the certificate of the resumed session has ended"));
+
+    for (now, good) in [(before, true), (after, false)] {
+        // A session to resume, as the last one may have been spent.
+        meet(&server, config.clone()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accepted = listener.accept().await.unwrap().0;
+        let accepting = accept(&server, Prefixed::new(accepted), before);
+        let (connected, _accepted) = tokio::join!(connect(config.clone(), "web.default", stream, now), accepting);
+        assert_eq!(
+            connected.map(drop).map_err(|error| error.to_string()).err(),
+            (!good).then(|| "the certificate of the resumed session has ended".into())
+        );
+    }
+}
+
+/// Requirement: an anchor that is no longer trusted takes its sessions along, though the server keeps its certificate: what was proven
+/// below it is not resumed, and the whole handshake that follows is refused.
+#[tokio::test]
+async fn sessions_end_with_the_anchor_they_were_made_under() {
+    let (ours, theirs) = (ca(), ca());
+    let trusting = |anchors: &[&Ca], certified: &Certified| {
+        let anchors = Anchors::new(anchors.iter().map(|anchor| anchor.der().clone()).collect()).unwrap().into();
+        let Certified { chain, key, not_after, .. } = certified;
+        Mesh::new(Arc::new(Certified { chain: chain.clone(), key: key.clone(), anchors, not_after: *not_after })).unwrap()
+    };
+    let web = mesh(&ours, &ours, "web.default", None);
+    let both = trusting(&[&ours, &theirs], &web.certified);
+    let config = mesh(&theirs, &ours, "api.default", None).client(&expected("web.default"), Alpn::Transport).unwrap();
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        assert_eq!(meet(&both, config.clone()).await.unwrap().2, kind);
+    }
+    let one = trusting(&[&ours], &web.certified);
+    assert!(meet(&one, config).await.is_err());
 }

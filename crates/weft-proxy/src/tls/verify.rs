@@ -4,6 +4,7 @@
 //! from the name sent as SNI. It never reads revocation lists: leaves live a day.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -93,7 +94,25 @@ impl ServerCertVerifier for MeshServer {
 /// The name that a verified leaf certificate bears: its first subject alternative name that is a mesh identity, URIs before DNS names.
 /// A SPIFFE certificate's identity is its URI; the DNS names that it may have besides are for finding it. Errors say why there is none.
 pub(super) fn identity_of(leaf: &CertificateDer<'_>) -> Result<Identity, String> {
-    let (_, cert) = X509Certificate::from_der(leaf).map_err(|e| format!("the certificate cannot be read: {e}"))?;
+    identity_in(&parse(leaf)?)
+}
+
+/// The same of a session that was resumed: nobody has looked at its certificate since the handshake that it goes back to, and tickets may
+/// outlive certificates by hours.
+pub(super) fn identity_still(leaf: &CertificateDer<'_>, now: SystemTime) -> Result<Identity, String> {
+    let cert = parse(leaf)?;
+    let end = UNIX_EPOCH + Duration::from_secs(u64::try_from(cert.validity().not_after.timestamp()).unwrap_or_default());
+    if end < now {
+        return Err("the certificate of the resumed session has ended".to_owned());
+    }
+    identity_in(&cert)
+}
+
+fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, String> {
+    X509Certificate::from_der(leaf).map(|(_, cert)| cert).map_err(|e| format!("the certificate cannot be read: {e}"))
+}
+
+fn identity_in(cert: &X509Certificate<'_>) -> Result<Identity, String> {
     let names = cert.subject_alternative_name().map_err(|e| format!("the certificate's names cannot be read: {e}"))?;
     let names = names.map(|ext| ext.value.general_names.as_slice()).unwrap_or_default();
     let uris = names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });

@@ -81,7 +81,7 @@ async fn mesh_tls_with_a_header_arrives() {
     let client = mesh(&ca, &ca, "web.default", None).client(&expected(NAME), Alpn::Transport).unwrap();
     let header = TransportHeader { port: 9000, name: None, protocol: Some(SessionProtocol::Http1) }.encode();
     let talk = async |stream| {
-        let (mut io, agreed) = tls::connect(client, NAME, stream).await.unwrap();
+        let (mut io, agreed) = tls::connect(client, NAME, stream, clock::wall()).await.unwrap();
         assert!(agreed);
         // In one write, and the header cut in two before it.
         let (first, second) = header.split_at(11);
@@ -107,7 +107,7 @@ async fn bytes_by_their_header_are_not_looked_into() {
     let client = mesh(&ca, &ca, "web.default", None).client(&expected(NAME), Alpn::Transport).unwrap();
     let header = TransportHeader { port: 2525, name: None, protocol: None }.encode();
     let talk = async |stream| {
-        let (mut io, _) = tls::connect(client, NAME, stream).await.unwrap();
+        let (mut io, _) = tls::connect(client, NAME, stream, clock::wall()).await.unwrap();
         io.write_all(&header).await.unwrap();
         io.flush().await.unwrap();
         io
@@ -141,7 +141,7 @@ async fn foreign_tls_passes() {
     let config = mesh(&ca, &ca, "web.default", None).client(&expected("shop.example"), Alpn::None).unwrap();
     let talk = async |stream| {
         // Nobody answers: the greeting is all that is sent.
-        let _ = tokio::time::timeout(Duration::from_millis(200), tls::connect(config, "shop.example", stream)).await;
+        let _ = tokio::time::timeout(Duration::from_millis(200), tls::connect(config, "shop.example", stream, clock::wall())).await;
     };
     let (arrived, ()) = arrive(&worker, REDIRECTED, talk).await.unwrap();
     assert!(arrived.opaque && arrived.arrival.client == Client::Plaintext);
@@ -158,13 +158,13 @@ async fn direct_connections_need_a_header() {
 
     let web = mesh(&ca, &ca, "web.default", None);
     let bare = web.client(&expected(NAME), Alpn::None).unwrap();
-    let refusal = arrive(&worker, DIRECT, async |stream| tls::connect(bare, NAME, stream).await).await.err().unwrap();
+    let refusal = arrive(&worker, DIRECT, async |stream| tls::connect(bare, NAME, stream, clock::wall()).await).await.err().unwrap();
     assert!(refusal.reason.contains("no transport header"), "{refusal}");
 
     let looping = TransportHeader { port: 4143, name: None, protocol: None }.encode();
     let config = web.client(&expected(NAME), Alpn::Transport).unwrap();
     let talk = async |stream| {
-        let (mut io, _) = tls::connect(config, NAME, stream).await.unwrap();
+        let (mut io, _) = tls::connect(config, NAME, stream, clock::wall()).await.unwrap();
         io.write_all(&looping).await.unwrap();
         io.flush().await.unwrap();
         io
