@@ -1,6 +1,8 @@
 """The objects directory: what is read, what is kept, what is told."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from weft.lib.errors import WeftError
 from weft.model import Document
 from weft.sources import Directory
+from weft.sources.directory import changing
 
 GOOD = "apiVersion: v1\nkind: Service\nmetadata: {{name: {}}}\n"
 
@@ -87,6 +90,74 @@ def test_a_change_is_seen_without_being_asked_for(tmp_path: Path) -> None:
         return seen.states
 
     assert asyncio.run(watch()) == [[], ["one"]]
+
+
+def test_several_files_change_at_once_or_not_at_all(tmp_path: Path) -> None:
+    """Requirement: between two of the files that are changed together nothing is published, however often it looks."""
+    seen = Seen()
+    source = Directory(tmp_path, seen)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD.format(f"old-{name}"))
+    assert source.scan()
+    with changing(tmp_path):
+        (tmp_path / "a.yaml").write_text(GOOD.format("new-a"))
+        assert not source.scan()
+        (tmp_path / "b.yaml").write_text(GOOD.format("new-b"))
+    assert source.scan()
+    assert seen.states == [["old-a", "old-b"], ["new-a", "new-b"]]
+
+
+def test_what_was_read_while_it_changed_is_not_published(tmp_path: Path) -> None:
+    """Requirement: a change that begins and ends while the files are read is read again, as one."""
+    seen = Seen()
+    source = Directory(tmp_path, seen)
+    (tmp_path / "a.yaml").write_text(GOOD.format("old-a"))
+    os.mkfifo(tmp_path / "b.yaml")
+
+    def change() -> None:
+        with (tmp_path / "b.yaml").open("w") as being_read, changing(tmp_path):
+            (tmp_path / "a.yaml").write_text(GOOD.format("new-a"))
+            (tmp_path / "b.yaml").unlink()
+            (tmp_path / "b.yaml").write_text(GOOD.format("new-b"))
+            being_read.write(GOOD.format("old-b"))
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    assert not source.scan()
+    writer.join()
+    assert source.scan()
+    assert seen.states == [["new-a", "new-b"]]
+
+
+def test_a_change_that_does_not_end_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Requirement: a mark that was left behind does not stop the documents silently; the file is named, once."""
+    (tmp_path / ".changing").touch()
+    source = Directory(tmp_path, Seen())
+    while not caplog.records:
+        assert not source.scan()
+    assert not source.scan()
+    (record,) = caplog.records
+    assert "does not end" in record.message
+    assert record.__dict__["fields"]["file"] == str(tmp_path / ".changing")
+
+
+def test_a_change_that_failed_stays_unseen(tmp_path: Path) -> None:
+    """Requirement: what a writer could not finish is not seen; its next change is."""
+    seen = Seen()
+    source = Directory(tmp_path, seen)
+
+    def fail() -> None:
+        with changing(tmp_path):
+            (tmp_path / "a.yaml").write_text(GOOD.format("half"))
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert not source.scan()
+    with changing(tmp_path):
+        (tmp_path / "b.yaml").write_text(GOOD.format("whole"))
+    assert source.scan()
+    assert seen.states == [["half", "whole"]]
 
 
 def test_a_missing_directory_is_said_at_the_start(tmp_path: Path) -> None:
