@@ -99,18 +99,6 @@ def test_a_revoked_client_is_cut_off(mesh: Mesh, python: Python, documents: Docu
     assert mesh.counted("echo-0", "inbound_tcp_authz_terminate_total") >= 1
 
 
-@pytest.mark.usefixtures("granted")
-def test_a_resumed_session_gives_nothing_back(mesh: Mesh, python: Python, documents: Documents) -> None:
-    """Requirement: each connection of bytes is TLS of its own and resumes the session of the one before; the client's
-    identity goes with it, and so does the refusal once its authorization is gone.
-    """
-    for _ in range(3):
-        assert bytes_end(mesh, python, "web-0") == "open"
-    mesh.edit(documents.text())
-    wait_until(lambda: bytes_end(mesh, python, "web-0") == "reset", "the client is refused")
-    assert bytes_end(mesh, python, "web-0") == "reset"
-
-
 def test_changes_under_load_never_let_through_what_both_states_forbid(
     mesh: Mesh, python: Python, documents: Documents
 ) -> None:
