@@ -22,6 +22,8 @@ class Scenario:
     documents: tuple[str, ...]
     rows: tuple[Row, ...]
     port: int = 8080
+    spiffe: bool = False
+    """Whether the mesh knows workloads by SPIFFE URIs."""
 
 
 POLICY, GATEWAY = "policy.linkerd.io", "gateway.networking.k8s.io"
@@ -699,5 +701,82 @@ SCENARIOS = (
             ("the application's own TLS", "-", CLUSTER_IP, "", "allow net"),
             ("from its networks", "-", OUTSIDE, "", "deny network (server api)"),
         ),
+    ),
+    Scenario(
+        (
+            api(),
+            server(),
+            policy("p", "Server/api", "MeshTLSAuthentication/m"),
+            mesh_tls(
+                "m",
+                "identityRefs: [{kind: ServiceAccount, name: web}, {kind: ServiceAccount, name: a, namespace: infra},"
+                " {kind: Namespace, name: batch}]",
+            ),
+            pod("job-0", "10.0.7.1", app="job", namespace="batch"),
+            pod("job-1", "10.0.7.2", app="job", namespace="batch"),
+            pod("plain-0", "10.0.7.3", app="plain", namespace="batch", meshed=""),
+        ),
+        (
+            ("by URI, an account of its own namespace", "web", CLUSTER_IP, "GET /", f"allow p {ON}"),
+            ("by URI, of another", "infra/a", CLUSTER_IP, "GET /", f"allow p {ON}"),
+            ("by URI, not its neighbour", "infra/b", CLUSTER_IP, "GET /", "deny identity (server api)"),
+            ("by URI, who is in a namespace", "batch/job", CLUSTER_IP, "GET /", f"allow p {ON}"),
+            ("by URI, nobody who is not", "batch/anything", CLUSTER_IP, "GET /", "deny identity (server api)"),
+            ("by URI, not without a proxy", "batch/plain", CLUSTER_IP, "GET /", "deny identity (server api)"),
+            ("by URI, not the own", "cron", CLUSTER_IP, "GET /", "deny identity (server api)"),
+            (
+                "the same account of another trust domain",
+                "spiffe://other/ns/default/sa/web",
+                CLUSTER_IP,
+                "GET /",
+                "deny identity (server api)",
+            ),
+            (
+                "the name behind the URI is not who it is",
+                "web.default.serviceaccount.identity.weft.cluster.local",
+                CLUSTER_IP,
+                "GET /",
+                "deny identity (server api)",
+            ),
+        ),
+        spiffe=True,
+    ),
+    Scenario(
+        (
+            api(),
+            server(),
+            policy("p", "Server/api", "MeshTLSAuthentication/m"),
+            mesh_tls("m", "identityRefs: [{kind: Namespace, name: empty}]"),
+        ),
+        (
+            ("where nobody is, nobody is meant", "empty/web", CLUSTER_IP, "GET /", "deny identity (server api)"),
+            ("by TLS alone neither", "tls", CLUSTER_IP, "GET /", "deny anonymous (server api)"),
+        ),
+        spiffe=True,
+    ),
+    Scenario(
+        (api(), server(), policy("p", "Server/api", "ServiceAccount/infra/web")),
+        (
+            ("a URI's account is enough", "infra/web", CLUSTER_IP, "GET /", f"allow p {ON}"),
+            ("a URI of that namespace", "web", CLUSTER_IP, "GET /", "deny identity (server api)"),
+        ),
+        spiffe=True,
+    ),
+    Scenario(
+        (api(), server(), grant("g", "meshTLS: {serviceAccounts: [{name: web}, {name: a, namespace: infra}]}")),
+        (
+            ("accounts of a ServerAuthorization by URI", "web", CLUSTER_IP, "GET /", f"allow g {ON}"),
+            ("of another namespace", "infra/a", CLUSTER_IP, "GET /", f"allow g {ON}"),
+            ("and nobody else", "infra/web", CLUSTER_IP, "GET /", "deny identity (server api)"),
+        ),
+        spiffe=True,
+    ),
+    Scenario(
+        (api(policy="all-authenticated"),),
+        (
+            ("every URI is a mesh identity", "web", OUTSIDE, "GET /", f"allow all-authenticated {ON}"),
+            ("TLS alone is none", "tls", OUTSIDE, "GET /", "deny anonymous (default policy all-authenticated)"),
+        ),
+        spiffe=True,
     ),
 )

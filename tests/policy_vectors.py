@@ -12,6 +12,7 @@ from tests.meshes import snapshot
 from tests.policy_table import SCENARIOS, Row, Scenario
 from weft.compile import InboundOf, answer
 from weft.compile.answer import InboundPolicy
+from weft.model.settings import Settings
 from weft.serve.encode.inbound import server
 
 FILE = Path(__file__).parent / "vectors" / "policy.json"
@@ -30,7 +31,7 @@ def vectors() -> list[dict[str, Any]]:
             "documents": list(scenario.documents),
             "port": scenario.port,
             "server": server(compiled(scenario)).SerializeToString(deterministic=True).hex(),
-            "rows": [_row(row) for row in scenario.rows],
+            "rows": [_row(row, spiffe=scenario.spiffe) for row in scenario.rows],
         }
         for scenario in SCENARIOS
     ]
@@ -38,14 +39,15 @@ def vectors() -> list[dict[str, Any]]:
 
 def compiled(scenario: Scenario) -> InboundPolicy:
     """Return what the documents of a scenario mean for its port."""
-    result, _ = answer(snapshot(*scenario.documents), InboundOf("default", "api-0", scenario.port))
+    mesh = snapshot(*scenario.documents, settings=Settings(spiffe=scenario.spiffe))
+    result, _ = answer(mesh, InboundOf("default", "api-0", scenario.port))
     assert isinstance(result, InboundPolicy)
     return result
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, *, spiffe: bool) -> dict[str, Any]:
     what, client, address, asked, verdict = row
-    client = identity(client)
+    client = identity(client, spiffe=spiffe)
     method, _, rest = asked.partition(" ")
     path, *headers = rest.split(" ")
     pairs = [tuple(each.split("=", 1)) for each in headers]
@@ -78,11 +80,13 @@ def _row(row: Row) -> dict[str, Any]:
     return result | {"denied": why.format(client=client, address=plain) + f" ({rule})"}
 
 
-def identity(name: str) -> str:
+def identity(name: str, *, spiffe: bool = False) -> str:
     """Return the whole identity of a short name: `-`: none, `tls`: TLS without one, `web`, `infra/web`, or itself."""
     if name in ("-", "tls") or "." in name or "://" in name:
         return name
     namespace, _, account = name.rpartition("/")
+    if spiffe:
+        return f"spiffe://cluster.local/ns/{namespace or 'default'}/sa/{account}"
     return f"{account}.{namespace or 'default'}.serviceaccount.identity.weft.cluster.local"
 
 

@@ -102,15 +102,17 @@ def _server_authorization(mesh: Reading, written: ServerAuthorization) -> Author
 
 def _identities(mesh: Reading, authentication: MeshTLSAuthentication) -> Clients:
     written = named(authentication.identities)
-    accounts = _accounts(mesh, authentication.accounts)
-    # The name of an account that has none of its own: what stands behind each name of the namespace. SPIFFE URIs have
-    # no suffixes, so a whole namespace of them has no form, and is nobody.
-    whole = (mesh.settings.server_name("", namespace).removeprefix(".") for namespace in authentication.namespaces)
-    return Clients(
-        Proof.IDENTITY,
-        tuple(sorted({*written.identities, *accounts.identities})),
-        tuple(sorted({*written.suffixes, *whole})),
-    )
+    named_accounts, suffixes = list(authentication.accounts), set(written.suffixes)
+    for namespace in authentication.namespaces:
+        if mesh.settings.spiffe:
+            # A URI is compared whole: all of a namespace are those that are there.
+            named_accounts += (Account(namespace, name) for name in mesh.accounts_in(namespace))
+        else:
+            # The name of an account that has none of its own: what stands behind each name of the namespace.
+            suffixes.add(mesh.settings.server_name("", namespace).removeprefix("."))
+    accounts = _accounts(mesh, tuple(named_accounts))
+    identities = {*written.identities, *accounts.identities}
+    return Clients(Proof.IDENTITY, tuple(sorted(identities)), tuple(sorted(suffixes)))
 
 
 def _accounts(mesh: Reading, accounts: tuple[Account, ...]) -> Clients:

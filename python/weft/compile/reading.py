@@ -60,6 +60,11 @@ class Reading:
         """Return the pods with this address."""
         return self._look(keys.pod_ip_key(ip), Pod)
 
+    def accounts_in(self, namespace: str) -> tuple[str, ...]:
+        """Return the service accounts as which meshed pods of a namespace run; asked only where names are SPIFFE's."""
+        pods = self._look(keys.namespace_pods_key(namespace), Pod)
+        return tuple(sorted({pod.service_account for pod in pods if pod.meshed_by}))
+
     def pods_matching(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
         """Return the pods of a namespace that carry all labels of the selector; an empty one selects none."""
         if not selector:

@@ -86,13 +86,19 @@ def authentication_key(which: ObjectId) -> Key:
     return ("authentication", which.kind, which.namespace, which.name)
 
 
-def keys_of(document: Document) -> frozenset[Key]:
+def namespace_pods_key(namespace: str) -> Key:
+    """Find the pods of a namespace, where workloads are known by SPIFFE URIs: those have no form for all of it."""
+    return ("pods by namespace", namespace)
+
+
+def keys_of(document: Document, settings: Settings) -> frozenset[Key]:
     """Return every key under which a document is found; a Workload is local mode's own and under none."""
     about = document.meta
     if isinstance(document, Pod):
         labels = (pod_label_key(about.namespace, label, value) for label, value in about.labels.items())
         addresses = (pod_ip_key(ip) for ip in document.ips)
-        return frozenset((pod_key(about.namespace, about.name), *labels, *addresses))
+        fellows = (namespace_pods_key(about.namespace),) if settings.spiffe else ()
+        return frozenset((pod_key(about.namespace, about.name), *labels, *addresses, *fellows))
     if isinstance(document, Service):
         addresses = (service_ip_key(ip) for ip in document.cluster_ips)
         return frozenset((service_key(about.namespace, about.name), *addresses))
@@ -153,8 +159,8 @@ class Snapshot:
         moved: dict[Key, set[ObjectId]] = {}
         for which, new in changes.items():
             old = documents.pop(which, None)
-            before = keys_of(old) if old is not None else frozenset()
-            after = keys_of(new) if new is not None else frozenset()
+            before = keys_of(old, self.settings) if old is not None else frozenset()
+            after = keys_of(new, self.settings) if new is not None else frozenset()
             touched |= before | after
             for key in before ^ after:
                 moved.setdefault(key, set()).add(which)

@@ -9,6 +9,7 @@ from weft.model.authorization import EVERYWHERE, Network
 from weft.model.clients import ANYONE, MESHED, Clients
 from weft.model.settings import Settings
 from weft.model.snapshot import Snapshot
+from weft.resources import load_text
 
 CLUSTER = Settings().cluster
 KEY = "config.linkerd.io/default-inbound-policy"
@@ -38,6 +39,43 @@ def test_each_default_policy_grants_what_its_name_says(
     (grant,) = told.authorizations
     assert (grant.networks, grant.clients) == (networks, clients)
     assert grant.about.name == told.about.name == policy
+
+
+def test_a_namespace_of_uris_follows_its_pods() -> None:
+    """Requirement: who is in a namespace decides where names are SPIFFE's, so that a pod that comes or goes brings
+    another answer; where they are DNS-like the namespace is a suffix, and its pods cost nothing.
+    """
+    documents = """
+apiVersion: policy.linkerd.io/v1beta3
+kind: Server
+metadata: {name: web}
+spec: {podSelector: {}, port: 8080}
+---
+apiVersion: policy.linkerd.io/v1alpha1
+kind: AuthorizationPolicy
+metadata: {name: batch}
+spec:
+  targetRef: {group: policy.linkerd.io, kind: Server, name: web}
+  requiredAuthenticationRefs: [{group: policy.linkerd.io, kind: MeshTLSAuthentication, name: batch}]
+---
+apiVersion: policy.linkerd.io/v1alpha1
+kind: MeshTLSAuthentication
+metadata: {name: batch}
+spec: {identityRefs: [{kind: Namespace, name: batch}]}
+"""
+    job = pod("job-0", "10.0.0.2", app="job", namespace="batch")
+    for spiffe in (True, False):
+        mesh = snapshot(documents, pod("web-0", "10.0.0.1"), settings=Settings(spiffe=spiffe))
+        before, because = answer(mesh, InboundOf("default", "web-0", 8080))
+        (joined,) = load_text(job, "job.yaml").documents
+        after, touched = mesh.changed({joined.meta.id: joined})
+        assert bool(because.found.keys() & touched) is spiffe
+        assert isinstance(before, InboundPolicy)
+        clients = [before.authorizations[0].clients, inbound(after).authorizations[0].clients]
+        if spiffe:
+            assert [each.identities for each in clients] == [(), ("spiffe://cluster.local/ns/batch/sa/job",)]
+        else:
+            assert [each.suffixes for each in clients] == [("batch.serviceaccount.identity.weft.cluster.local",)] * 2
 
 
 def test_deny_grants_nothing_but_probes() -> None:
