@@ -39,8 +39,9 @@ def explain(
 ) -> None:
     """Say whether SOURCE may send METHOD PATH to DESTINATION, and which document decides.
 
-    SOURCE is a workload, a replica or the address of a client outside the mesh; DESTINATION is NAME or NAME:PORT. Names
-    of other namespaces are written NAMESPACE/NAME. Without METHOD PATH: GET /, or bytes on an opaque port.
+    SOURCE is a workload, a replica, an identity, or the address of a client outside the mesh; DESTINATION is NAME or
+    NAME:PORT. Names of other namespaces are written NAMESPACE/NAME. Without METHOD PATH: GET /, or bytes on an opaque
+    port.
     """
     from weft.compile.judge import Request
     from weft.lib.errors import WeftError

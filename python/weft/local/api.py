@@ -85,6 +85,8 @@ class Api:
             found = [each.replica.key for each in self._find(request)]
             await self._mesh.restart(found)
             _send(writer, {"restarted": found})
+        elif what == "options":
+            _send(writer, {"options": self._mesh.options.written()})
         elif what == "identity":
             _send(writer, await self._identity())
         elif what in ("rotate-issuer", "rotate-anchors"):

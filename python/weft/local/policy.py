@@ -13,7 +13,9 @@ from weft.compile.inbound import inbound
 from weft.compile.judge import Client, Request
 from weft.compile.reading import Reading
 from weft.lib.errors import WeftError
+from weft.local import client
 from weft.local.client import running
+from weft.local.options import Options
 from weft.local.plan import CONTROL_NAMESPACE, TRUST_DOMAIN
 from weft.model import ObjectId, Pod, Server, Service
 from weft.model.family import plain
@@ -22,6 +24,10 @@ from weft.model.snapshot import Snapshot
 from weft.resources import load_files
 
 WORKLOAD_LABEL = "mesh.weft.dev/workload"
+IDENTITY_MARK = ".serviceaccount.identity."
+"""In every identity that has the form of a DNS name, and in no name of a workload: those have no dots."""
+NOWHERE = "0.0.0.0"
+"""The address of clients that have none: in every network that is not narrower than all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +44,28 @@ class Explained:
 
 def snapshot(mesh: str) -> Snapshot:
     """Return the documents in force in a mesh that runs. Raises WeftError otherwise."""
-    loaded = load_files([running(mesh).objects])
-    settings = Settings(control_namespace=CONTROL_NAMESPACE, trust_domain=TRUST_DOMAIN)
+    state = running(mesh)
+    options = Options.read(client.ask(mesh, {"do": "options"}).get("options"))
+    loaded = load_files([state.objects])
+    spiffe = options.identity_form == "spiffe"
+    settings = Settings(control_namespace=CONTROL_NAMESPACE, trust_domain=TRUST_DOMAIN, spiffe=spiffe)
     return Snapshot.of(settings, loaded.documents)
 
 
 def explained(
     mesh: Snapshot, source: str, destination: str, request: Request | None, namespace: str = "default"
 ) -> Explained:
-    """Explain a request from a workload, a replica or an address; without `request`, a plain one. Raises WeftError."""
-    client, name = _client(mesh, source, namespace)
+    """Explain a request from a workload, a replica, an identity or an address; without `request`, a plain one.
+
+    Raises WeftError.
+    """
+    asker, name = _client(mesh, source, namespace)
     server, port = _server(mesh, destination, namespace)
     if request is None:
         policy = inbound(Reading(mesh), server.meta.namespace, server.meta.name, port)
         opaque = isinstance(policy, InboundPolicy) and policy.protocol in (Protocol.OPAQUE, Protocol.TLS)
         request = None if opaque else Request(host=server.meta.name)
-    return Explained(client, name, server, port, request, explain(mesh, server, port, client, request))
+    return Explained(asker, name, server, port, request, explain(mesh, server, port, asker, request))
 
 
 def authorizations(mesh: Snapshot, name: str, namespace: str = "default") -> list[dict[str, object]]:
@@ -92,9 +104,21 @@ def _client(mesh: Snapshot, source: str, namespace: str) -> tuple[Client, str]:
     try:
         return Client(plain(source)), source
     except ValueError:
-        pod = _pods(mesh, source, namespace)[0]
-    identity = mesh.settings.identity(pod.service_account, pod.meta.namespace) if pod.meshed_by else ""
-    return Client(pod.ips[0] if pod.ips else "0.0.0.0", identity, tls=bool(identity)), pod.meta.name
+        if "://" in source or IDENTITY_MARK in source:
+            return Client(_address(mesh, source), source, tls=True), source
+    pod = _pods(mesh, source, namespace)[0]
+    identity = _identity(mesh, pod)
+    return Client(pod.ips[0] if pod.ips else NOWHERE, identity, tls=bool(identity)), pod.meta.name
+
+
+def _identity(mesh: Snapshot, pod: Pod) -> str:
+    return mesh.settings.identity(pod.service_account, pod.meta.namespace) if pod.meshed_by else ""
+
+
+def _address(mesh: Snapshot, identity: str) -> str:
+    """Return where somebody with an identity comes from, if it is of this mesh."""
+    pods = sorted((each for each in mesh.documents.values() if isinstance(each, Pod)), key=lambda pod: pod.meta.id)
+    return next((pod.ips[0] for pod in pods if pod.ips and _identity(mesh, pod) == identity), NOWHERE)
 
 
 def _server(mesh: Snapshot, destination: str, namespace: str) -> tuple[Pod, int]:
