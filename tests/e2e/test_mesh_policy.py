@@ -81,6 +81,24 @@ def test_the_deciding_document_is_named(mesh: Mesh) -> None:
     assert {"ROUTE", "SERVER", "AUTHORIZATION_POLICY", "SERVER_AUTHORIZATION", "web-http", "web-calls"} <= set(listed)
 
 
+@pytest.mark.usefixtures("granted")
+def test_each_grant_has_its_traffic(mesh: Mesh, python: Python) -> None:
+    """Requirement: `weft authz` says what came in by a grant, and what was refused, in the columns of Linkerd's."""
+    assert (status(mesh, python, "web-0"), status(mesh, python, "cron-0")) == (200, 403)
+
+    def measured() -> bool:
+        rows = json.loads(mesh.run("authz", "api", "-o", "json").stdout)
+        used = [row for row in rows if row["authorization_policy"] == "web-http" and row["rps"]]
+        refused = [row for row in rows if row["server"] == "http" and row["unauthorized_rps"]]
+        return [row["success"] for row in used] == [1.0] and used[0]["latency_p99_ms"] > 0 and len(refused) == 1
+
+    wait_until(measured, "both were measured")
+    titles, *lines = mesh.run("authz", "api").stdout.splitlines()
+    assert titles.split()[-6:] == ["UNAUTHORIZED", "SUCCESS", "RPS", "LATENCY_P50", "LATENCY_P95", "LATENCY_P99"]
+    (used,) = [line for line in lines if "web-http" in line]
+    assert "100.00%" in used
+
+
 def explained(mesh: Mesh, *arguments: str) -> str:
     """What `weft policy explain` prints about this mesh."""
     said = mesh.run("policy explain", *arguments)

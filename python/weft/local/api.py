@@ -24,7 +24,7 @@ from weft.local.output import Log
 from weft.local.process import describe_exit
 from weft.local.replica import Running
 from weft.model import ObjectId
-from weft.viz import callers, edges, routes, stat
+from weft.viz import authz, callers, edges, routes, stat
 
 if TYPE_CHECKING:
     from weft.local.supervise import Supervisor
@@ -102,6 +102,9 @@ class Api:
         elif what == "stat":
             workloads = self._replicas() if request.get("by") == "replica" else self._workloads()
             _send(writer, {"rows": stat.rows(self._mesh.sampler.ring.window(now, window), workloads)})
+        elif what == "authz":
+            sources = {str(key) for key in _list(request["replicas"])}
+            _send(writer, {"rows": authz.rows(self._mesh.sampler.ring.window(now, window), sources)})
         elif what == "edges":
             _send(writer, {"rows": edges.rows(self._mesh.sampler.ring.window(now, window), self._workloads())})
         elif what == "callers":

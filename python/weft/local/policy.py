@@ -90,6 +90,11 @@ def authorizations(mesh: Snapshot, name: str, namespace: str = "default") -> lis
     return list(rows.values())
 
 
+def replicas(mesh: Snapshot, name: str, namespace: str = "default") -> list[str]:
+    """Return the keys of the replicas that a name means. Raises WeftError."""
+    return [f"{pod.meta.namespace}/{pod.meta.name}" for pod in _pods(mesh, name, namespace)]
+
+
 def _row(route: str, server: str, kind: str, name: str) -> dict[str, object]:
     return {
         "route": route,

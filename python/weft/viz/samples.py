@@ -56,6 +56,8 @@ KEPT = (
     "tcp_open_connections",
     "tcp_read_bytes_total",
     "tcp_write_bytes_total",
+    "inbound_http_authz_deny_total",
+    "inbound_tcp_authz_deny_total",
     "outbound_http_route_request_statuses_total",
     "outbound_grpc_route_request_statuses_total",
     "outbound_http_route_request_duration_seconds_bucket",

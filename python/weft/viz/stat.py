@@ -40,7 +40,7 @@ def rows(window: Iterable[Growth], workloads: Workloads) -> list[dict[str, objec
 
 def _add(sums: _Sums, growth: Growth) -> None:
     for series, grown in growth.grown.items():
-        if series.label("direction") != "inbound" or series.label("target_port") in _OWN_PORTS:
+        if series.label("direction") != "inbound" or series.label("target_port") in OWN_PORTS:
             continue
         if series.name == "response_total":
             sums.rate += grown / growth.seconds
@@ -56,7 +56,7 @@ def _add(sums: _Sums, growth: Growth) -> None:
             sums.written += grown / growth.seconds
     for series, value in growth.now.items():
         wanted = series.name == "tcp_open_connections" and series.label("direction") == "inbound"
-        if wanted and series.label("peer") == "src" and series.label("target_port") not in _OWN_PORTS:
+        if wanted and series.label("peer") == "src" and series.label("target_port") not in OWN_PORTS:
             sums.connections += value
 
 
@@ -78,5 +78,5 @@ def _row(namespace: str, workload: str, sums: _Sums) -> dict[str, object]:
     }
 
 
-_OWN_PORTS = frozenset({"4190", "4191"})
+OWN_PORTS = frozenset({"4190", "4191"})
 """Traffic to the proxy itself, such as the reading of these very metrics."""

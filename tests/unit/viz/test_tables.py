@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from weft.viz import edges, routes, stat
+from weft.viz import authz, edges, routes, stat
 from weft.viz.latency import percentile
 from weft.viz.ring import SPAN, Ring
 from weft.viz.samples import Series, parse
@@ -103,6 +103,55 @@ def test_routes_count_errors_and_bad_statuses_as_failures() -> None:
     ring.add("default/web-0", 9.0, parse(text))
     (row,) = routes.rows(ring.window(10.0, 60.0))
     assert (row["service"], row["route"], row["success"]) == ("voting", "vote", pytest.approx(0.7))
+
+
+def test_each_grant_has_what_came_in_by_it() -> None:
+    """Requirement: requests of a grant on the port, of one on a route, and of one that no document makes have a row
+    each, with their own rate, success and latency; what was refused has a row without a grant. Other replicas do not
+    count.
+    """
+    about = 'direction="inbound",target_port="8080",srv_kind="server",srv_name="api"'
+    on_port = f'{about},route_name="default",authz_kind="authorizationpolicy",authz_name="web"'
+    on_route = f'{about},route_name="items",authz_kind="authorizationpolicy",authz_name="web"'
+    probe = f'{about},route_name="probe",authz_kind="default",authz_name="probe"'
+    refused = 'target_port="8080",srv_kind="server",srv_name="api",route_name="default"'
+    undeclared = 'target_port="8081",srv_kind="default",srv_name="deny"'
+    text = f"""response_total{{{on_port},client_id="a",classification="success"}} 30
+response_total{{{on_port},client_id="b",classification="failure"}} 10
+response_latency_ms_bucket{{{on_port},client_id="a",le="10"}} 40
+response_latency_ms_bucket{{{on_port},client_id="a",le="+Inf"}} 40
+response_total{{{on_route},classification="success"}} 20
+response_total{{{probe},classification="success"}} 5
+response_total{{direction="inbound",target_port="4191",srv_name="x",authz_name="y"}} 9
+inbound_http_authz_deny_total{{{refused},client_id="c"}} 7
+inbound_tcp_authz_deny_total{{{undeclared}}} 3
+"""
+    ring = Ring()
+    for moment, sample in ((0.0, ""), (10.0, text)):
+        ring.add("default/api-0", moment, parse(sample))
+        ring.add("default/other-0", moment, parse(sample))
+    measured = authz.rows(ring.window(10.0, 10.0), {"default/api-0"})
+    none = {"authorization_policy": "", "server_authorization": "", "default": ""}
+    web = none | {"authorization_policy": "web", "server": "api"}
+    unused = none | {"server": "api", "server_authorization": "old"}
+    grants = [{"route": "*", **web}, {"route": "items", **web}, {"route": "*", **unused}]
+    found = {
+        (row["route"], row["server"], row["authorization_policy"] or row["server_authorization"] or row["default"]): (
+            row["rps"],
+            row["success"],
+            row["unauthorized_rps"],
+        )
+        for row in authz.joined(grants, measured)
+    }
+    assert found == {
+        ("*", "api", "web"): (4.0, 0.75, None),
+        ("items", "api", "web"): (2.0, 1.0, None),
+        ("*", "api", "old"): (None, None, None),
+        ("default", "api", ""): (None, None, pytest.approx(0.7)),
+        ("default", "default:deny", ""): (None, None, pytest.approx(0.3)),
+        ("probe", "api", "probe"): (0.5, 1.0, None),
+    }
+    assert authz.joined(grants, measured)[0]["latency_p50_ms"] == pytest.approx(5.0)
 
 
 def test_a_counter_that_fell_started_again() -> None:
