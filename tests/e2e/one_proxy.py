@@ -80,37 +80,45 @@ def running(directory: Path, *, lifetime: int = 86_400, **settings: str) -> Iter
 
     Its certificates live for `lifetime` seconds.
     """
-    with control_plane(lifetime) as (plane, plane_process):
-        admin, inbound, outbound = free_ports(3)
-        token = directory / "token"
-        token.write_text(plane["token"])
-        environment = {
-            "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": f"127.0.0.1:{admin}",
-            "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": f"127.0.0.1:{inbound}",
-            "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": f"127.0.0.1:{outbound}",
-            "LINKERD2_PROXY_IDENTITY_SVC_ADDR": f"127.0.0.1:{plane['identity']}",
-            "LINKERD2_PROXY_DESTINATION_SVC_ADDR": f"127.0.0.1:{plane['destination']}",
-            "LINKERD2_PROXY_POLICY_SVC_ADDR": f"127.0.0.1:{plane['policy']}",
-            "LINKERD2_PROXY_POLICY_WORKLOAD": '{"ns":"default","pod":"web-0"}',
-            "LINKERD2_PROXY_IDENTITY_LOCAL_NAME": IDENTITY,
-            "LINKERD2_PROXY_IDENTITY_TOKEN_FILE": str(token),
-            "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS": plane["anchors"],
-            "LINKERD2_PROXY_INBOUND_CONNECT_TIMEOUT": "5s",
-            **{name: value.format(admin=admin) for name, value in settings.items()},
-        }
-        process = subprocess.Popen([program()], env=environment, stderr=subprocess.PIPE, text=True)
-        proxy = Proxy(process, admin, inbound, plane_process)
-        assert process.stderr
-        reader = threading.Thread(target=collect, args=(process.stderr, proxy.lines))
-        reader.start()
-        try:
-            wait_until(lambda: ready(proxy), "ready")
-            yield proxy
-        finally:
-            process.kill()
-            process.wait()
-            reader.join()
-            process.stderr.close()
+    with control_plane(lifetime) as (plane, plane_process), of(directory, plane, plane_process, **settings) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def of(
+    directory: Path, plane: dict[str, Any], plane_process: subprocess.Popen[str], **settings: str
+) -> Iterator[Proxy]:
+    """The same of a control plane that runs: `plane` has its ports, a token and the anchors."""
+    admin, inbound, outbound = free_ports(3)
+    token = directory / "token"
+    token.write_text(plane["token"])
+    environment = {
+        "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": f"127.0.0.1:{admin}",
+        "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": f"127.0.0.1:{inbound}",
+        "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": f"127.0.0.1:{outbound}",
+        "LINKERD2_PROXY_IDENTITY_SVC_ADDR": f"127.0.0.1:{plane['identity']}",
+        "LINKERD2_PROXY_DESTINATION_SVC_ADDR": f"127.0.0.1:{plane['destination']}",
+        "LINKERD2_PROXY_POLICY_SVC_ADDR": f"127.0.0.1:{plane['policy']}",
+        "LINKERD2_PROXY_POLICY_WORKLOAD": '{"ns":"default","pod":"web-0"}',
+        "LINKERD2_PROXY_IDENTITY_LOCAL_NAME": IDENTITY,
+        "LINKERD2_PROXY_IDENTITY_TOKEN_FILE": str(token),
+        "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS": plane["anchors"],
+        "LINKERD2_PROXY_INBOUND_CONNECT_TIMEOUT": "5s",
+        **{name: value.format(admin=admin) for name, value in settings.items()},
+    }
+    process = subprocess.Popen([program()], env=environment, stderr=subprocess.PIPE, text=True)
+    proxy = Proxy(process, admin, inbound, plane_process)
+    assert process.stderr
+    reader = threading.Thread(target=collect, args=(process.stderr, proxy.lines))
+    reader.start()
+    try:
+        wait_until(lambda: ready(proxy), "ready")
+        yield proxy
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        process.stderr.close()
 
 
 def ready(proxy: Proxy) -> bool:

@@ -81,6 +81,71 @@ def rotate_anchors(context: click.Context, mesh: str, source: Path | None, wait:
     _rotate(_chosen(context, mesh), request)
 
 
+def _proxies(context: click.Context, param: click.Parameter, written: tuple[str, ...]) -> dict[str, tuple[str, int]]:
+    """`HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6` -> host and port."""
+    from weft.local.rules import ADMIN_PORT
+
+    found: dict[str, tuple[str, int]] = {}
+    for text in written:
+        host, colon, port = text.rpartition(":")
+        if not colon or (":" in host and not host.endswith("]")):
+            host, port = text, str(ADMIN_PORT)
+        if not port.isdecimal() or not 0 < int(port) < 65536 or not host:
+            raise click.BadParameter(f"`{text}` is not HOST or HOST:PORT", context, param)
+        found[text] = host.strip("[]"), int(port)
+    return found
+
+
+anchors_type = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@command.command()
+@click.argument("proxies", nargs=-1, required=True, metavar="PROXY...", callback=_proxies)
+@click.option("--trusts", type=anchors_type, help="Each trusts all anchors of this file, perhaps others too.")
+@click.option("--under", type=anchors_type, help="The certificate of each leads to an anchor of this file.")
+@click.option("--signed-by", type=anchors_type, help="The certificate of each is of this issuer.")
+@click.option("--only", type=anchors_type, help="Each trusts exactly the anchors of this file.")
+@wait_option
+def confirm(
+    proxies: dict[str, tuple[str, int]],
+    trusts: Path | None,
+    under: Path | None,
+    signed_by: Path | None,
+    only: Path | None,
+    wait: timedelta,
+) -> None:
+    """Wait until proxies of any mesh say of their identity what a step of a rotation needs, or end with 1.
+
+    For a control plane that runs from files: change them step by step, and let each step be confirmed by all proxies
+    before the next. PROXY is the address of an admin port, HOST or HOST:PORT (4191).
+    """
+    import asyncio
+
+    from weft.identity import files
+    from weft.identity.standing import Demand
+    from weft.lib.errors import WeftError
+    from weft.local import proxy_admin
+    from weft.local.confirmation import confirmed
+
+    if not any((trusts, under, signed_by, only)):
+        raise click.UsageError("say what is to be confirmed: --trusts, --under, --signed-by or --only")
+
+    async def run(demand: Demand) -> None:
+        hint = "look at those proxies, and leave the files as they are until all confirm"
+        asked = confirmed(lambda: proxy_admin.standings_at(proxies), demand.met, "confirm", wait.total_seconds(), hint)
+        async for line in asked:
+            click.echo(line.strip())
+
+    try:
+        written = {
+            name: tuple(files.certificates(path)) if path else ()
+            for name, path in (("trusts", trusts), ("under", under), ("signed_by", signed_by), ("only", only))
+        }
+        asyncio.run(run(Demand(**written)))
+    except WeftError as problem:
+        fail(problem)
+
+
 def _chosen(context: click.Context, mesh: str) -> str:
     """The mesh: `--mesh` may stand before the subcommand too."""
     given = context.get_parameter_source("mesh") is not ParameterSource.DEFAULT

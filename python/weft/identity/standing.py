@@ -35,6 +35,26 @@ class Standing:
         return bool(self.chain) and (signed(self.chain[-1], anchor) or self.chain[-1] == anchor)
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a step needs of everybody; what is empty is not asked for."""
+
+    trusts: tuple[x509.Certificate, ...] = ()
+    under: tuple[x509.Certificate, ...] = ()
+    signed_by: tuple[x509.Certificate, ...] = ()
+    """The issuer first; what leads from it to an anchor may follow."""
+    only: tuple[x509.Certificate, ...] = ()
+
+    def met(self, each: Standing) -> bool:
+        """Whether a proxy meets it."""
+        return (
+            all(each.trusts(anchor) for anchor in self.trusts)
+            and (not self.under or any(each.under(anchor) for anchor in self.under))
+            and (not self.signed_by or each.bears(self.signed_by[0]))
+            and (not self.only or set(each.anchors) == set(self.only))
+        )
+
+
 def read(text: str) -> Standing:
     """What a proxy answered. Raises ValueError when it is something else."""
     said = json.loads(text)

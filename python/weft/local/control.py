@@ -8,11 +8,12 @@ from pathlib import Path
 
 from weft.lib.errors import WeftError
 from weft.local import sidecar
+from weft.local.confirmation import Ask
 from weft.local.credentials import Credentials
 from weft.local.options import Options
 from weft.local.plan import CONTROL_NAMESPACE, TRUST_DOMAIN, Replica
 from weft.local.replica import Sidecar
-from weft.local.rotation import Ask, Rotation
+from weft.local.rotation import Rotation
 from weft.local.state import State
 
 

@@ -10,11 +10,12 @@ from weft.lib.tasks import start
 from weft.local.rules import ADMIN_PORT
 
 
-async def get(address: str, path: str) -> str:
+async def get(address: str, path: str, port: int = ADMIN_PORT) -> str:
     """The body of a 200. Raises OSError, ValueError or asyncio.IncompleteReadError; the caller limits the time."""
-    reader, writer = await asyncio.open_connection(address, ADMIN_PORT, limit=_BODY_LIMIT)
+    reader, writer = await asyncio.open_connection(address, port, limit=_BODY_LIMIT)
     try:
-        request = f"GET {path} HTTP/1.1\r\nhost: {address}:{ADMIN_PORT}\r\nconnection: close\r\n\r\n"
+        host = f"[{address}]" if ":" in address else address
+        request = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n"
         writer.write(request.encode())
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         if " 200" not in head.split("\r\n", 1)[0]:
@@ -33,17 +34,22 @@ async def get(address: str, path: str) -> str:
 
 async def standings(addresses: Mapping[str, str]) -> dict[str, Standing | None]:
     """What each proxy (key -> address) says of its identity; None where it does not say in time."""
-    found: dict[str, Standing | None] = dict.fromkeys(addresses)
+    return await standings_at({key: (address, ADMIN_PORT) for key, address in addresses.items()})
+
+
+async def standings_at(places: Mapping[str, tuple[str, int]]) -> dict[str, Standing | None]:
+    """The same of proxies whose admin ports are their own (key -> address and port)."""
+    found: dict[str, Standing | None] = dict.fromkeys(places)
     room = asyncio.Semaphore(_AT_A_TIME)
 
-    async def ask(key: str, address: str) -> None:
+    async def ask(key: str, address: str, port: int) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             async with room, asyncio.timeout(_SECONDS):
-                found[key] = standing.read(await get(address, "/identity.json"))
+                found[key] = standing.read(await get(address, "/identity.json", port))
 
     async with asyncio.TaskGroup() as group:
-        for key, address in addresses.items():
-            start(group, f"identity of {key}", ask(key, address))
+        for key, (address, port) in places.items():
+            start(group, f"identity of {key}", ask(key, address, port))
     return found
 
 

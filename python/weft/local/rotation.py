@@ -6,15 +6,14 @@ from it, `weft.identity.standing` decides.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from weft.identity import standing
 from weft.identity.standing import Standing
 from weft.lib.errors import WeftError
+from weft.local.confirmation import Ask, confirmed
 from weft.local.credentials import Credentials, Given, Own, Signer
-
-Ask = Callable[[], Awaitable[Mapping[str, Standing | None]]]
 
 
 class Rotation:
@@ -96,27 +95,9 @@ class Rotation:
             raise WeftError("another rotation is under way", "wait for it to end")
         return self._under_way
 
-    async def _until(self, ready: Callable[[Standing], bool], what: str, patience: float) -> AsyncGenerator[str, None]:
-        """Confirm a step. Raises WeftError that names those who did not come along in time."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + patience
-        shown = -1
-        while True:
-            found = await self._ask()
-            lacking = standing.lacking(found, ready)
-            if len(lacking) != shown:
-                yield f"  {len(found) - len(lacking)} of {len(found)}: {what}"
-                shown = len(lacking)
-            if not lacking:
-                return
-            if loop.time() >= end:
-                silent = [key for key in lacking if found[key] is None]
-                raise WeftError(
-                    f"the next step would cut off {', '.join(lacking)}"
-                    + (f" ({', '.join(silent)} did not answer)" if silent else ""),
-                    "look at their proxies with `weft logs --proxy`, then ask again: it goes on where it stopped",
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+    def _until(self, ready: Callable[[Standing], bool], what: str, patience: float) -> AsyncGenerator[str, None]:
+        hint = "look at their proxies with `weft logs --proxy`, then ask again: it goes on where it stopped"
+        return confirmed(self._ask, ready, what, patience, hint)
 
 
 def _subjects(signer: Signer) -> str:
@@ -124,4 +105,3 @@ def _subjects(signer: Signer) -> str:
 
 
 _HALF_WAY = "a rotation of the trust anchors has stopped half way"
-_LOOK_SECONDS = 0.5
