@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from weft.identity import files
-from weft.identity.ca import Lifetimes
 from weft.lib.errors import WeftError
 
 
@@ -102,7 +101,7 @@ def _sign(
         .issuer_name(by)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - Lifetimes().skew)
+        .not_valid_before(now - BACKDATED)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(True, depth), critical=True)
         .add_extension(usage, critical=True)
@@ -122,5 +121,7 @@ def _name(common: str, now: datetime) -> x509.Name:
     )
 
 
+BACKDATED = timedelta(days=1)
+"""A clock that was wrong when the mesh started and is set back leaves an authority that is valid already."""
 ANCHOR_LIFE = timedelta(days=3652)
 ISSUER_LIFE = timedelta(days=365)

@@ -81,6 +81,15 @@ def mint(private_key: bytes, bearer: Bearer, now: datetime, life: timedelta = LI
     return jwt.encode(claims, private, algorithm="ES256", headers={"kid": key_id(private.public_key())})
 
 
+def is_due(minted: datetime, now: datetime) -> bool:
+    """Whether a token that was made then is to be followed by another one.
+
+    By the clock on the wall, which is what its times are held against: it may be set forward, go on while the machine
+    sleeps, or be set back to before the token.
+    """
+    return not -timedelta(seconds=SKEW) <= now - minted < DUE
+
+
 def key_id(key: ec.EllipticCurvePublicKey) -> str:
     """The name of a key: a digest of it, so that nobody has to hand out names."""
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -150,3 +159,4 @@ def _time(claims: dict[str, object], name: str) -> float:
 
 _PUBLIC_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 SKEW = 5.0
+DUE = LIFE * 2 / 3

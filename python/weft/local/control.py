@@ -4,8 +4,13 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+from weft.identity import tokens
+from weft.lib import clock
+from weft.lib.clock import Clock
 from weft.lib.errors import WeftError
 from weft.local import sidecar
 from weft.local.confirmation import Ask
@@ -15,6 +20,8 @@ from weft.local.plan import CONTROL_NAMESPACE, TRUST_DOMAIN, Replica
 from weft.local.replica import Sidecar
 from weft.local.rotation import Rotation
 from weft.local.state import State
+
+_LOOK_SECONDS = 10.0
 
 
 class Control:
@@ -56,15 +63,9 @@ class Control:
         credentials = self._credentials
         token = self._state.tokens / f"{replica.namespace}.{replica.name}"
         token.touch(mode=0o600)
-        credentials.write_token(replica, life, token)
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(_RENEW_AFTER)
-                credentials.write_token(replica, life, token)
-
+        fresh = FreshToken(lambda now: credentials.write_token(replica, life, token, now), clock.system)
         environment = sidecar.environment(replica, str(token), str(credentials.anchors))
-        return Sidecar((*_only(_NET_ADMIN), self._proxy), {"PATH": os.defpath, **environment}, renew)
+        return Sidecar((*_only(_NET_ADMIN), self._proxy), {"PATH": os.defpath, **environment}, fresh.keep)
 
     def command(self) -> tuple[str, ...]:
         """The control plane's own command."""
@@ -83,6 +84,24 @@ class Control:
             *("--control-namespace", CONTROL_NAMESPACE, "--trust-domain", TRUST_DOMAIN),
             *self._options.control_plane(),
         )
+
+
+class FreshToken:
+    """A token that is written now, and again whenever it is due."""
+
+    def __init__(self, write: Callable[[datetime], None], now: Clock) -> None:
+        self._write = write
+        self._now = now
+        self._minted = now()
+        write(self._minted)
+
+    async def keep(self, look_every: float = _LOOK_SECONDS) -> None:
+        """Until cancelled. A longer sleep would not notice that the clock was set."""
+        while True:
+            await asyncio.sleep(look_every)
+            if tokens.is_due(self._minted, now := self._now()):
+                self._minted = now
+                self._write(now)
 
 
 def find_proxy() -> str:
@@ -115,4 +134,3 @@ def _only(*capabilities: str) -> tuple[str, ...]:
 
 _NET_ADMIN = "net_admin"
 """Needed to set a socket mark, by which the redirect spares the proxy's own connections."""
-_RENEW_AFTER = 40 * 60

@@ -136,7 +136,7 @@ class Credentials:
         authority.write_pair(self._directory, signer.issuer(clock.system()))
         self.signer = signer
 
-    def write_token(self, replica: Replica, life: int, path: Path) -> None:
+    def write_token(self, replica: Replica, life: int, path: Path, now: datetime) -> None:
         """Write a fresh token in place, in one write: whoever has the file open or bind-mounted sees the new one."""
         bearer = tokens.Bearer(replica.namespace, replica.service_account, replica.name, uid(replica.key, life))
-        path.write_text(tokens.mint(self._key.private, bearer, clock.system()))
+        path.write_text(tokens.mint(self._key.private, bearer, now))

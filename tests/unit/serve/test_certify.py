@@ -174,6 +174,19 @@ async def test_a_token_of_the_future_gets_nothing(tmp_path: Path) -> None:
         assert await running.refused(token) == ("FAILED_PRECONDITION", "the token is not valid yet")
 
 
+async def test_a_clock_that_is_set_is_survived(tmp_path: Path) -> None:
+    """Requirement: after the clock was set forward by a month or back by most of a day, a token of then gets a
+    certificate that is in force then, below an issuer and an anchor that are.
+    """
+    async with mesh(tmp_path) as running:
+        for jump in (timedelta(days=30), timedelta(days=-30, hours=-23)):
+            running.now += jump
+            response = await running.ask(running.token())
+            chain = [response.leaf_certificate, *response.intermediate_certificates]
+            for each in (*map(x509.load_der_x509_certificate, chain), running.anchor.anchor):
+                assert each.not_valid_before_utc <= running.now < each.not_valid_after_utc
+
+
 async def test_a_token_that_somebody_else_signed_gets_nothing(tmp_path: Path) -> None:
     """Requirement: the signature must be that of the key which the token names."""
     async with mesh(tmp_path) as running:
