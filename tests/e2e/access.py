@@ -5,7 +5,7 @@ import json
 import statistics
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +106,7 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a stream ended, and how many seconds after its permission was taken."""
+    """How a stream ended, and how many seconds after whoever took its permission began to."""
 
     how: str
     after: float
@@ -119,12 +119,12 @@ def holding(mesh: Mesh, python: Python, *again: str) -> Iterator[dict[str, subpr
         yield {kind: stack.enter_context(held(mesh, python, kind, *where, *again)) for kind, where in HELD.items()}
 
 
-def revoked(mesh: Mesh, documents: Documents, clients: dict[str, subprocess.Popen[str]]) -> dict[str, Ended]:
-    """Wait until every client holds a stream open, take all grants by an edit of the file, and see them end."""
+def revoked(clients: dict[str, subprocess.Popen[str]], take: Callable[[], None]) -> dict[str, Ended]:
+    """Wait until every client holds a stream open, take all grants by `take`, and see them end."""
     opened = {kind: heard(client)["open"] for kind, client in clients.items()}
     assert opened == {"grpc": "first", "upgrade": "HTTP/1.1 101 Switching Protocols", "bytes": "?bytes"}
     began = time.monotonic()
-    mesh.edit(documents.text())
+    take()
     found = {}
     for kind, client in clients.items():
         said = heard(client)

@@ -110,7 +110,7 @@ def explained(mesh: Mesh, *arguments: str) -> str:
 def test_a_revoked_client_is_cut_off(mesh: Mesh, python: Python, documents: Documents) -> None:
     """Requirement: streams that a removed authorization allowed end, silent ones too; the proxy counts them."""
     with access.holding(mesh, python) as clients:
-        ended = access.revoked(mesh, documents, clients)
+        ended = access.revoked(clients, lambda: mesh.edit(documents.text()))
     assert max(each.after for each in ended.values()) < GENEROUS, ended
     assert status(mesh, python, "web-0") == 403
     assert mesh.counted("api-0", "inbound_http_authz_terminate_total") >= 2

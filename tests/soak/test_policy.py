@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e import access
-from tests.e2e.access import FOR_WEB, HELD, Documents
-from tests.e2e.applications import FILES, Python
+from tests.e2e.access import FOR_WEB, HELD, Documents, policy
+from tests.e2e.applications import FILES, Python, text
 
+from weft.local import client
 from weft.testing import Mesh
 
 pytestmark = pytest.mark.soak
@@ -33,16 +34,30 @@ def mesh(documents: Documents) -> Iterator[Mesh]:
 
 def test_a_revoked_clients_streams_end_within_a_second(mesh: Mesh, python: Python, documents: Documents) -> None:
     """Requirement: from the edit of the file that takes a grant to the end of open gRPC streams, upgraded connections
-    and connections of bytes it takes less than a second, every time.
+    and connections of bytes it takes less than a second, every time; so it does from the request that applies other
+    documents.
     """
-    after: dict[str, list[float]] = {kind: [] for kind in HELD}
+
+    def apply(account: str) -> None:
+        policies = text(*(policy(f"web-{name}", "Server", name, account) for name in ("calls", "http", "bytes")))
+        assert "problems" not in client.ask(mesh.name, {"do": "apply", "texts": [["-", policies]]})
+
+    ways = {
+        "edit": (lambda: mesh.edit(documents.text()), lambda: mesh.edit(documents.text(*FOR_WEB))),
+        "apply": (lambda: apply("cron"), lambda: apply("web")),
+    }
+    worst = 0.0
     with access.holding(mesh, python, "again") as clients:
-        for _ in range(REVOCATIONS):
-            for kind, ended in access.revoked(mesh, documents, clients).items():
-                after[kind].append(ended.after)
-            mesh.edit(documents.text(*FOR_WEB))
-    print("; ".join(f"{kind} ended after {access.told(seconds)}" for kind, seconds in after.items()))
-    assert max(max(seconds) for seconds in after.values()) < WITHIN_SECONDS
+        for way, (take, give) in ways.items():
+            after: dict[str, list[float]] = {kind: [] for kind in HELD}
+            for _ in range(REVOCATIONS):
+                for kind, ended in access.revoked(clients, take).items():
+                    after[kind].append(ended.after)
+                give()
+            for kind, seconds in after.items():
+                print(f"{way}: {kind} ended after {access.told(seconds)}")
+                worst = max(worst, *seconds)
+    assert worst < WITHIN_SECONDS
 
 
 def test_two_hundred_changes_under_load(mesh: Mesh, python: Python, documents: Documents) -> None:
