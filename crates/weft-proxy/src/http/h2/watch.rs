@@ -150,6 +150,18 @@ impl Watched {
         matches!(self.side, Side::Client { deaf: true })
     }
 
+    fn wrote(&mut self, wrote: io::Result<usize>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match wrote {
+            Ok(bytes) => {
+                self.went(bufs.iter().map(|buf| &**buf), bytes);
+                Ok(bytes)
+            }
+            // None of it has left, so it is not counted.
+            Err(error) if self.turns_deaf(&error) => Ok(total(bufs)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether this is the client's side and the server is gone. The crate is not told, because it would look no further, and the answers that
     /// the server sent before lie in the socket; behind them reading finds the end.
     fn turns_deaf(&mut self, error: &io::Error) -> bool {
@@ -161,6 +173,10 @@ impl Watched {
             _ => false,
         }
     }
+}
+
+fn total(bufs: &[IoSlice<'_>]) -> usize {
+    bufs.iter().map(|buf| buf.len()).sum()
 }
 
 /// Reads and forgets until the peer has closed, or `left` bytes have come.
@@ -178,24 +194,20 @@ fn poll_end(io: &mut Io, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_deaf() {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let wrote = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
+        Poll::Ready(self.wrote(wrote, &[IoSlice::new(buf)]))
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let all = || bufs.iter().map(|buf| buf.len()).sum();
         if self.is_deaf() {
-            return Poll::Ready(Ok(all()));
+            return Poll::Ready(Ok(total(bufs)));
         }
-        Poll::Ready(match ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs)) {
-            Ok(bytes) => {
-                self.went(bufs.iter().map(|buf| &**buf), bytes);
-                Ok(bytes)
-            }
-            // None of it has left, so it is not counted.
-            Err(error) if self.turns_deaf(&error) => Ok(all()),
-            Err(error) => Err(error),
-        })
+        let wrote = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
+        Poll::Ready(self.wrote(wrote, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
