@@ -344,6 +344,8 @@ pub enum BackendKind {
     Forward(Arc<Endpoint>),
     /// The endpoints of a destination path (`svc.ns.svc.cluster.local:port`), balanced.
     Balance { path: Arc<str>, load: PeakEwma },
+    /// A backend that does not exist. It keeps its share of the requests, which its filters answer.
+    Nowhere,
 }
 
 /// Parameters of the load estimate.

@@ -139,7 +139,7 @@ fn way<'a>(
     let backend = pick_backend(&rule.backends, worker)?;
     route::apply_request(&backend.filters, matched_by, request, || worker.random())?;
     let filters = [&*rule.filters, &*backend.filters];
-    Ok(Way { target: target(backend, worker), filters, terms: terms(rule, overrides) })
+    Ok(Way { target: target(backend, worker)?, filters, terms: terms(rule, overrides) })
 }
 
 /// What the rule says, and what the request asks for where the rule lets it.
@@ -204,7 +204,8 @@ fn routes(discovery: &Discovery, version: http::Version) -> Option<&OutboundHttp
 
 fn pick_backend<'a>(distribution: &'a Distribution, worker: &Worker) -> Result<&'a Arc<Backend>, Refusal> {
     let available = |backend: &Backend| match &backend.kind {
-        BackendKind::Forward(_) => true,
+        // One that does not exist answers its share: passing it over would hide the mistake.
+        BackendKind::Forward(_) | BackendKind::Nowhere => true,
         BackendKind::Balance { path, load } => worker.balancer(path, *load).is_available(),
     };
     route::backend(distribution, available, worker.random()).ok_or_else(|| {
@@ -212,10 +213,14 @@ fn pick_backend<'a>(distribution: &'a Distribution, worker: &Worker) -> Result<&
     })
 }
 
-fn target(backend: &Backend, worker: &Worker) -> Target {
+fn target(backend: &Backend, worker: &Worker) -> Result<Target, Refusal> {
     match &backend.kind {
-        BackendKind::Forward(endpoint) => Target::One(worker.forward(endpoint)),
-        BackendKind::Balance { path, load } => Target::Balanced { balancer: worker.balancer(path, *load), queue: backend.queue },
+        BackendKind::Forward(endpoint) => Ok(Target::One(worker.forward(endpoint))),
+        BackendKind::Balance { path, load } => Ok(Target::Balanced { balancer: worker.balancer(path, *load), queue: backend.queue }),
+        BackendKind::Nowhere => {
+            let cause = Cause::Injected { status: 500, grpc: 13 };
+            Err(Refusal::new(Stage::Route, Blame::Policy, Retry::Safe, cause, "the backend of the route does not exist"))
+        }
     }
 }
 
@@ -233,7 +238,7 @@ fn opaque_target(protocol: &OutboundProtocol, worker: &Worker) -> Result<Target,
     };
     let refuse = |reason: String| Refusal::new(Stage::Route, Blame::Policy, Retry::Safe, Cause::Unauthorized, reason);
     match verdict {
-        OpaqueVerdict::Forward => pick_backend(backends, worker).map(|backend| target(backend, worker)),
+        OpaqueVerdict::Forward => pick_backend(backends, worker).and_then(|backend| target(backend, worker)),
         OpaqueVerdict::Forbidden => Err(refuse("the destination may not be connected to".to_owned())),
         OpaqueVerdict::Invalid(why) => Err(refuse(format!("the route of the destination is not valid: {why}"))),
     }

@@ -200,7 +200,7 @@ def _opaque(route: OpaqueRoute) -> pb.OpaqueRoute:
 
 
 def _backend(each: Backend) -> pb.Backend:
-    """Return a backend; one that fails by itself still names a balancer's shape, because a proxy insists on a kind."""
+    """Return a backend; one that does not exist has no kind, as in Linkerd, and a filter that answers for it."""
     queue = pb.Queue(capacity=QUEUE_CAPACITY, failfast_timeout=wire.duration(FAILFAST_SECONDS))
     result = pb.Backend(metadata=wire.metadata(each.about), queue=queue)
     if each.to is None:

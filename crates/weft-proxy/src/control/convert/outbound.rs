@@ -283,6 +283,8 @@ fn backend(found: Option<&wire::Backend>, filters: Vec<Filter>) -> Result<Arc<Ba
     let kind = match &found.kind {
         Some(wire::backend::Kind::Forward(addr)) => BackendKind::Forward(Arc::new(endpoint(addr, &Labels::new())?)),
         Some(wire::backend::Kind::Balancer(balancer)) => balance(balancer)?,
+        // How a backend is written that does not exist. Without a filter that answers in its place it may be one of a kind to come.
+        None if filters.iter().any(always_fails) => BackendKind::Nowhere,
         None => return unknown("a backend"),
     };
     let queue = found.queue.as_ref().map_or(QUEUE, |queue| Queue {
@@ -290,6 +292,10 @@ fn backend(found: Option<&wire::Backend>, filters: Vec<Filter>) -> Result<Arc<Ba
         failfast: duration(queue.failfast_timeout.as_ref()).unwrap_or(QUEUE.failfast),
     });
     Ok(Arc::new(Backend { meta: meta(found.metadata.as_ref())?, filters, kind, queue }))
+}
+
+fn always_fails(filter: &Filter) -> bool {
+    matches!(filter, Filter::FailHttp { ratio: Ratio::ALWAYS, .. } | Filter::FailGrpc { ratio: Ratio::ALWAYS, .. })
 }
 
 fn balance(found: &wire::backend::BalanceP2c) -> Result<BackendKind, Invalid> {

@@ -291,7 +291,7 @@ fn backends_are_read() {
                 assert_eq!((backend.queue.capacity, backend.queue.failfast), (7, Duration::from_secs(2)));
                 (path.to_string(), *weight)
             }
-            BackendKind::Forward(_) => panic!("not balanced"),
+            BackendKind::Forward(_) | BackendKind::Nowhere => panic!("not balanced"),
         })
         .collect();
     assert_eq!(summary, [("web:80".into(), 9), ("canary:80".into(), 1)]);
@@ -303,6 +303,27 @@ fn backends_are_read() {
         let error = converted(http_route::Rule { backends, ..self::rule() }).unwrap_err();
         assert!(error.0.contains(why), "{error} does not name {why}");
     }
+}
+
+/// Requirement: a backend that does not exist keeps its share and answers it; without a filter that always does, the policy is not
+/// understood. The bug that this is for: one such backend made every request to its Service fail.
+#[test]
+fn a_backend_that_does_not_exist_is_read() {
+    use http_route::{RouteBackend, WeightedRouteBackend, distribution::RandomAvailable, filter::Kind};
+    let split = |ratio| {
+        let fault = matches::HttpFailureInjector { status: 500, message: "Service not found gone".into(), ratio };
+        let filters = vec![http_route::Filter { kind: Some(Kind::FailureInjector(fault)) }];
+        let nowhere = wire_out::Backend { metadata: named("invalid"), kind: None, queue: None };
+        let gone = RouteBackend { backend: Some(nowhere), filters, ..Default::default() };
+        let good = RouteBackend { backend: Some(balancer("web:80")), ..Default::default() };
+        let backends = [(good, 9), (gone, 1)].map(|(backend, weight)| WeightedRouteBackend { backend: Some(backend), weight });
+        let random = http_route::distribution::Kind::RandomAvailable(RandomAvailable { backends: backends.into() });
+        converted(http_route::Rule { backends: Some(http_route::Distribution { kind: Some(random) }), ..rule() })
+    };
+    let Distribution::Weighted(backends) = split(None).unwrap().backends else { panic!("not a split") };
+    assert!(matches!(backends[0].0.kind, BackendKind::Balance { .. }));
+    assert!(matches!((&backends[1].0.kind, backends[1].1, backends[1].0.filters.len()), (BackendKind::Nowhere, 1, 1)));
+    assert!(split(Some(matches::Ratio { numerator: 1, denominator: 2 })).is_err());
 }
 
 /// Requirement: hosts and SNIs match without regard to case; opaque and TLS routes have exactly one rule; their filters decide.
