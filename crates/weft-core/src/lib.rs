@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod budget;
 pub mod detect;
 pub mod headers;
 pub mod http1;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod outcome;
 pub mod overrides;
 pub mod policy;
+pub mod profile;
 pub mod renewal;
 pub mod retry;
 pub mod route;

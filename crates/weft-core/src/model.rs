@@ -290,7 +290,18 @@ pub struct OutboundHttp {
     /// The Service (or other parent) that the routes hang on.
     pub parent: Meta,
     pub kind: RouteKind,
+    /// A profile's routes: the first whose condition holds is taken, before all others.
+    pub listed: Vec<(crate::profile::Condition, OutboundRoute)>,
     pub routes: Vec<OutboundRoute>,
+    /// Of what the retries of all routes are paid, by the name of the destination; none: only each rule's own limit holds.
+    pub budget: Option<(Arc<str>, crate::budget::Terms)>,
+}
+
+impl OutboundHttp {
+    /// Routes without a profile.
+    pub fn new(parent: Meta, kind: RouteKind, routes: Vec<OutboundRoute>) -> Self {
+        OutboundHttp { parent, kind, listed: Vec::new(), routes, budget: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -311,6 +322,23 @@ pub struct OutboundRule {
     pub retry: Option<crate::retry::Policy>,
     /// Whether a request's own headers may change timeouts and retries.
     pub overridable: bool,
+    /// Which answers count as failures; none: as everywhere.
+    pub classes: Option<Arc<crate::profile::Classes>>,
+}
+
+impl OutboundRule {
+    /// Takes every request, and does nothing to it.
+    pub fn to(backends: Distribution) -> Self {
+        OutboundRule {
+            matches: Vec::new(),
+            filters: Vec::new(),
+            backends,
+            timeouts: Timeouts::default(),
+            retry: None,
+            overridable: false,
+            classes: None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -389,17 +417,6 @@ pub struct TlsRoute {
     pub snis: Vec<HostMatch>,
     pub verdict: OpaqueVerdict,
     pub backends: Distribution,
-}
-
-/// What the destination's profile adds: what kind of address the original destination is.
-#[derive(Clone, Debug, Default)]
-pub struct Profile {
-    pub fully_qualified_name: String,
-    pub opaque: bool,
-    /// Present when the address is one endpoint's own (a pod's), not a service's.
-    pub endpoint: Option<Arc<Endpoint>>,
-    /// ServiceProfile routes or overrides exist, so the profile wins over the outbound policy.
-    pub has_routes: bool,
 }
 
 // --- inbound ---------------------------------------------------------------------------------------------------------------------------

@@ -149,6 +149,8 @@ pub struct Standing {
     pub whole: bool,
     /// The time until the whole request is overdue; none: never.
     pub left: Option<Duration>,
+    /// The budget of the destination does not pay for a retry.
+    pub unfunded: bool,
 }
 
 /// What happens next.
@@ -173,6 +175,8 @@ pub enum Stop {
     Settled,
     /// The policy's limit is reached.
     Spent,
+    /// The budget of the destination does not pay for another.
+    Unfunded,
     /// The body is not there any more.
     BodyLost,
     /// The request would be overdue before.
@@ -218,6 +222,9 @@ pub fn next(policy: Option<&Policy>, method: &Method, ended: Ended<'_>, standing
     }
     if !standing.whole {
         return Next::Stop(Stop::BodyLost);
+    }
+    if standing.unfunded {
+        return Next::Stop(Stop::Unfunded);
     }
     let pause = policy.backoff.pause(standing.retries, random);
     if standing.left.is_some_and(|left| left <= pause) { Next::Stop(Stop::Overdue) } else { Next::After(pause) }

@@ -51,6 +51,9 @@ pub enum Answer {
 
 /// The best rule for an outbound request, or none. `authority` is that of the request (`host` or `host:port`).
 pub fn outbound<'a>(http: &'a OutboundHttp, request: &Request<()>, authority: &str) -> Option<Matched<'a, OutboundRoute, OutboundRule>> {
+    if let Some((_, route)) = http.listed.iter().find(|(condition, _)| condition.holds(request)) {
+        return route.rules.first().map(|rule| Matched { route, rule, matched: None });
+    }
     let host = host_of(authority);
     best(
         request,
@@ -290,7 +293,7 @@ fn value_fits(wanted: &ValueMatch, found: &[u8]) -> bool {
     }
 }
 
-fn is_whole(pattern: &Regex, text: &str) -> bool {
+pub(crate) fn is_whole(pattern: &Regex, text: &str) -> bool {
     pattern.find(text).is_some_and(|found| found.range() == (0..text.len()))
 }
 

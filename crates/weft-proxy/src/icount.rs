@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 use weft_core::model::{
     Backend, BackendKind, Distribution, Endpoint, Endpoints, Http2Params, Meta, OpaqueVerdict, OutboundHttp, OutboundOpaque,
-    OutboundPolicy, OutboundProtocol, OutboundRoute, OutboundRule, PeakEwma, ProtocolHint, Queue, Resource, RouteKind, Timeouts,
+    OutboundPolicy, OutboundProtocol, OutboundRoute, OutboundRule, PeakEwma, ProtocolHint, Queue, Resource, RouteKind,
 };
 
 use crate::accept::Accepted;
@@ -135,16 +135,9 @@ fn policy() -> OutboundPolicy {
         queue: Queue { capacity: 100, failfast: Duration::from_secs(3) },
     });
     let backends = Distribution::FirstAvailable(vec![backend]);
-    let rule = OutboundRule {
-        matches: Vec::new(),
-        filters: Vec::new(),
-        backends: backends.clone(),
-        timeouts: Timeouts::default(),
-        retry: None,
-        overridable: false,
-    };
+    let rule = OutboundRule::to(backends.clone());
     let route = OutboundRoute { meta: Meta::default_named("http"), hosts: Vec::new(), rules: vec![rule] };
-    let http = Arc::new(OutboundHttp { parent: service.clone(), kind: RouteKind::Http, routes: vec![route] });
+    let http = Arc::new(OutboundHttp::new(service.clone(), RouteKind::Http, vec![route]));
     let opaque = OutboundOpaque { parent: service.clone(), route: Meta::default_named("opaq"), verdict: OpaqueVerdict::Forward, backends };
     let protocol =
         OutboundProtocol::Detect { timeout: Duration::from_secs(10), http1: http.clone(), http2: http, opaque: Arc::new(opaque) };

@@ -135,19 +135,21 @@ fn way<'a>(
     let matched = route::outbound(http, request, route::authority(request));
     record.routed(&http.parent, matched.as_ref().map(|matched| &matched.route.meta), http.kind);
     let Matched { rule, matched: matched_by, .. } = matched.ok_or_else(no_route)?;
+    record.classes(rule.classes.as_ref());
     route::apply_request(&rule.filters, matched_by, request, || worker.random())?;
     let backend = pick_backend(&rule.backends, worker)?;
     route::apply_request(&backend.filters, matched_by, request, || worker.random())?;
     let filters = [&*rule.filters, &*backend.filters];
-    Ok(Way { target: target(backend, worker)?, filters, terms: terms(rule, overrides) })
+    Ok(Way { target: target(backend, worker)?, filters, terms: terms(http, rule, overrides, worker) })
 }
 
 /// What the rule says, and what the request asks for where the rule lets it.
-fn terms(rule: &OutboundRule, overrides: Option<Box<Overrides>>) -> Terms {
-    let Some(asked) = overrides else { return Terms { timeouts: rule.timeouts, retry: rule.retry, required: None } };
+fn terms(http: &OutboundHttp, rule: &OutboundRule, overrides: Option<Box<Overrides>>, worker: &Worker) -> Terms {
+    let budget = http.budget.as_ref().map(|(name, terms)| worker.budget(name, *terms));
+    let Some(asked) = overrides else { return Terms { timeouts: rule.timeouts, retry: rule.retry, required: None, budget } };
     let (timeouts, retry) =
         if rule.overridable { (asked.timeouts(rule.timeouts), asked.retries(rule.retry)) } else { (rule.timeouts, rule.retry) };
-    Terms { timeouts, retry, required: asked.require_id }
+    Terms { timeouts, retry, required: asked.require_id, budget }
 }
 
 /// A connection that is not HTTP, or whose destination takes it as bytes.

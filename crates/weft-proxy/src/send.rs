@@ -6,10 +6,13 @@
 mod observer;
 mod target;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request};
+use weft_core::budget::Budget;
 use weft_core::model::{Endpoint, Filter, ProtocolHint, Timeouts};
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 use weft_core::overrides::Required;
@@ -40,6 +43,8 @@ pub(crate) struct Terms {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Option<retry::Policy>,
     pub(crate) required: Option<Required>,
+    /// Of what retries are paid; none: only their own limit holds.
+    pub(crate) budget: Option<Rc<RefCell<Budget>>>,
 }
 
 /// Sends a request until it is answered, or may not be sent again.
@@ -51,6 +56,9 @@ pub(crate) async fn request(
     answering: &Answering<'_>,
     record: &mut Record,
 ) -> Result<Done, Failed> {
+    if let Some(budget) = &terms.budget {
+        budget.borrow_mut().deposit(clock::now());
+    }
     let until = terms.timeouts.request.map(|timeout| clock::now() + timeout);
     let trial =
         Trial { worker, target, terms, until, deadline: target.deadline(), last: None, tried: Vec::new(), standing: Standing::default() };
@@ -211,8 +219,15 @@ impl Trial<'_> {
     fn next(&mut self, method: &Method, ended: Ended<'_>) -> Next {
         self.tried.extend(self.last.take());
         self.standing.others = self.target.has_others(&self.tried);
-        self.standing.left = self.until.map(|until| until.saturating_duration_since(clock::now()));
-        retry::next(self.terms.retry.as_ref(), method, ended, self.standing, self.worker.random())
+        let now = clock::now();
+        self.standing.left = self.until.map(|until| until.saturating_duration_since(now));
+        let budget = self.terms.budget.as_ref();
+        self.standing.unfunded = budget.is_some_and(|budget| !budget.borrow_mut().affords(now));
+        let next = retry::next(self.terms.retry.as_ref(), method, ended, self.standing, self.worker.random());
+        if let (Some(budget), Next::After(_)) = (budget, next) {
+            budget.borrow_mut().withdraw(now);
+        }
+        next
     }
 
     /// The request is overdue, and not on its way to anybody.

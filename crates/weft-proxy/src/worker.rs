@@ -2,13 +2,14 @@
 //!
 //! Passed by reference to every stage; there is no global. It hands things out and decides nothing.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use weft_core::budget::{self, Budget};
 use weft_core::model::{Endpoint, InboundPolicy, PeakEwma};
 
 use crate::account::{Accounts, Direction};
@@ -31,6 +32,8 @@ const REMEMBERED: usize = 4096;
 const REPLAY_ROOM: usize = 16 << 20;
 /// How often what is unused is looked for.
 const SWEEP: Duration = Duration::from_secs(30);
+/// A retry budget that nobody used for so long starts anew.
+const BUDGET_IDLE: Duration = Duration::from_secs(600);
 
 pub(crate) struct Worker {
     pub(crate) settings: Arc<Settings>,
@@ -45,6 +48,8 @@ pub(crate) struct Worker {
     balancers: Cache<Arc<str>, Balancer>,
     applications: Cache<SocketAddr, Peer>,
     forwards: Cache<SocketAddr, Peer>,
+    /// Retry budgets by the name of the destination.
+    budgets: Cache<Arc<str>, RefCell<Budget>>,
     /// Requests under way.
     pub(crate) inbound: Limit,
     pub(crate) outbound: Limit,
@@ -77,6 +82,7 @@ impl Worker {
             balancers: Cache::new(REMEMBERED),
             applications: Cache::new(REMEMBERED),
             forwards: Cache::new(REMEMBERED),
+            budgets: Cache::new(REMEMBERED),
             inbound,
             outbound,
             replay_room: Rc::new(Cell::new(REPLAY_ROOM)),
@@ -134,6 +140,14 @@ impl Worker {
         self.forwards.replace(&endpoint.addr, clock::now(), make())
     }
 
+    /// This worker's part of the retry budget of a destination. It outlives changes of everything but its own terms.
+    pub(crate) fn budget(&self, name: &Arc<str>, terms: budget::Terms) -> Rc<RefCell<Budget>> {
+        let now = clock::now();
+        let make = || RefCell::new(Budget::new(terms, self.settings.cores, now));
+        let known = self.budgets.entry(name, now, make);
+        if known.borrow().terms() == terms { known } else { self.budgets.replace(name, now, make()) }
+    }
+
     /// What HTTP/2 peers may send ahead.
     pub(crate) fn windows(&self) -> Windows {
         Windows { stream: self.settings.http2_stream_window, connection: self.settings.http2_connection_window }
@@ -160,6 +174,7 @@ impl Worker {
             self.named.sweep(now, outbound);
             self.balancers.sweep(now, outbound);
             self.forwards.sweep(now, outbound);
+            self.budgets.sweep(now, BUDGET_IDLE);
             self.ports.sweep(now, inbound);
             self.applications.sweep(now, inbound);
             self.accounts.sweep();

@@ -18,7 +18,8 @@ fn answered(status: u16, grpc: Option<u32>) -> Ended<'static> {
 }
 
 const NOT_DELIVERED: Ended<'static> = Ended::Answered { status: 502, grpc: None, not_delivered: true };
-const FRESH: Standing = Standing { undelivered: 0, refused: 0, retries: 0, freshened: false, others: true, whole: true, left: None };
+const FRESH: Standing =
+    Standing { undelivered: 0, refused: 0, retries: 0, freshened: false, others: true, whole: true, left: None, unfunded: false };
 
 /// Requirement: without a policy nothing is repeated that anybody may have acted on, but for idempotent requests on a connection that
 /// ended as it was used; what reached nobody goes elsewhere at once, whatever its method.
@@ -110,6 +111,8 @@ fn a_policy_repeats_what_it_names() {
         ),
         ("time enough", answered(503, None), Standing { left: Some(Duration::from_millis(26)), ..alone }, ms(25)),
         ("the body gone", answered(503, None), Standing { whole: false, ..alone }, Next::Stop(Stop::BodyLost)),
+        ("no budget", answered(503, None), Standing { unfunded: true, ..alone }, Next::Stop(Stop::Unfunded)),
+        ("no budget, and none needed", Ended::Refused(&connect), Standing { unfunded: true, ..FRESH }, Next::Elsewhere),
         ("too slow", Ended::Overdue, alone, ms(25)),
         ("nobody ready", Ended::Refused(&waited), alone, ms(25)),
         ("broken in the middle", Ended::Refused(&broke), alone, ms(25)),

@@ -34,17 +34,10 @@ fn header(name: &'static str, value: &str) -> HeaderMatch {
 /// Routes named in their order, each with one rule.
 fn routes(routes: Vec<(&str, Vec<HostMatch>, Vec<HttpMatch>)>) -> OutboundHttp {
     let routes = routes.into_iter().map(|(name, hosts, matches)| {
-        let rule = OutboundRule {
-            matches,
-            filters: vec![],
-            backends: Distribution::Empty,
-            timeouts: Default::default(),
-            retry: None,
-            overridable: false,
-        };
+        let rule = OutboundRule { matches, ..OutboundRule::to(Distribution::Empty) };
         OutboundRoute { meta: Meta::default_named(name), hosts, rules: vec![rule] }
     });
-    OutboundHttp { parent: Meta::default_named("parent"), kind: RouteKind::Http, routes: routes.collect() }
+    OutboundHttp::new(Meta::default_named("parent"), RouteKind::Http, routes.collect())
 }
 
 fn chosen(http: &OutboundHttp, request: &Request<()>) -> Option<String> {

@@ -11,6 +11,7 @@ use tracing::{debug, info};
 use weft_core::model::{Endpoint, Meta, RouteKind};
 use weft_core::outcome::{Cause, Class, Refusal, Retry, classify};
 use weft_core::policy::{Denied, Permit};
+use weft_core::profile::Classes;
 use weft_core::retry::Stop;
 
 use super::access::{Exchange, Seen};
@@ -38,6 +39,8 @@ pub(crate) struct Record {
     response_bytes: u64,
     /// For the access log, where there is one.
     seen: Option<Box<Seen>>,
+    /// What counts as a failure, where the route says it.
+    classes: Option<Arc<Classes>>,
 }
 
 pub(super) enum Side {
@@ -82,6 +85,7 @@ impl Record {
             request_bytes,
             response_bytes,
             seen,
+            classes: None,
         }
     }
 
@@ -139,6 +143,11 @@ impl Record {
         self.route = Some(self.accounts.route(Direction::Outbound, parent, route, kind));
     }
 
+    /// Outbound: what the route that the request takes counts as a failure.
+    pub(crate) fn classes(&mut self, classes: Option<&Arc<Classes>>) {
+        self.classes = classes.cloned();
+    }
+
     /// Outbound: the request goes to this endpoint. An attempt before it has ended by `attempt_failed`.
     pub(crate) fn sent(&mut self, endpoint: &Arc<Endpoint>) {
         let Side::Outbound { authority, .. } = &self.side else { return };
@@ -161,7 +170,7 @@ impl Record {
     /// Outbound: an answer came that another attempt takes the place of.
     pub(crate) fn attempt_answered(&mut self, status: u16, grpc: Option<u32>) {
         if let Some(hop) = self.hop.take() {
-            let end = End { status: Some(status), grpc, class: classify(status, grpc), error: "" };
+            let end = End { status: Some(status), grpc, class: self.class(status, grpc), error: "" };
             hop.respond(&self.accounts.shard, Ends::Ended(end));
         }
     }
@@ -179,7 +188,7 @@ impl Record {
         let Some(route) = &self.route else { return };
         match stop {
             Stop::Settled | Stop::Overdue => {}
-            Stop::Spent => route.retries(&self.accounts.shard).limit_exceeded.add(1),
+            Stop::Spent | Stop::Unfunded => route.retries(&self.accounts.shard).limit_exceeded.add(1),
             Stop::BodyLost => route.retries(&self.accounts.shard).overflow.add(1),
         }
     }
@@ -208,7 +217,7 @@ impl Record {
     /// The response is complete.
     pub(crate) fn ended(&mut self, status: u16, grpc: Option<u32>) {
         self.status = Some(status);
-        self.end = Some(End { status: Some(status), grpc, class: classify(status, grpc), error: "" });
+        self.end = Some(End { status: Some(status), grpc, class: self.class(status, grpc), error: "" });
     }
 
     /// This proxy answers in place of a server.
@@ -233,8 +242,15 @@ impl Record {
     /// The client went away before the response was complete: a failure if it had seen nothing, for nobody waits that long for a
     /// service that works; else what the head said.
     pub(crate) fn client_gone(&mut self) {
-        let class = self.status.map_or(Class::Failure, |status| classify(status, None));
+        let class = self.status.map_or(Class::Failure, |status| self.class(status, None));
         self.end = Some(End { status: self.status, grpc: None, class, error: Cause::ClientGone.label() });
+    }
+
+    fn class(&self, status: u16, grpc: Option<u32>) -> Class {
+        match &self.classes {
+            Some(classes) => classes.classify(status, grpc),
+            None => classify(status, grpc),
+        }
     }
 
     fn target(&self) -> SocketAddr {

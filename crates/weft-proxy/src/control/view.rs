@@ -31,6 +31,16 @@ pub(crate) enum Destination {
     Name(Arc<str>),
 }
 
+impl Destination {
+    /// The port that is meant; 80 where a name has none.
+    fn port(&self) -> u16 {
+        match self {
+            Destination::Address(addr) => addr.port(),
+            Destination::Name(name) => name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80),
+        }
+    }
+}
+
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,10 @@
-//! Endpoints and profiles.
+//! Endpoints.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use weft_core::identity::Identity;
-use weft_core::model::{Endpoint, Endpoints, Http2Params, Labels, Profile, ProtocolHint, ServerIdentity};
+use weft_core::model::{Endpoint, Endpoints, Http2Params, Labels, ProtocolHint, ServerIdentity};
 
 use super::shared::{duration, meta, port, socket_addr};
 use super::{Invalid, invalid, unknown};
@@ -37,16 +37,6 @@ pub(crate) fn applied(known: &Endpoints, update: &wire::Update) -> Endpoints {
             known.clone()
         }
     }
-}
-
-/// The profile of an address or name.
-pub(crate) fn profile(found: &wire::DestinationProfile) -> Result<Profile, Invalid> {
-    Ok(Profile {
-        fully_qualified_name: found.fully_qualified_name.clone(),
-        opaque: found.opaque_protocol,
-        endpoint: found.endpoint.as_ref().map(|addr| endpoint(addr, &Labels::new()).map(Arc::new)).transpose()?,
-        has_routes: !found.routes.is_empty() || !found.dst_overrides.is_empty(),
-    })
 }
 
 /// One endpoint; its own labels win over those of its set.

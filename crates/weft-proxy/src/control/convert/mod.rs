@@ -7,14 +7,16 @@
 mod destination;
 mod inbound;
 mod outbound;
+mod profile;
 mod shared;
 
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use destination::{applied, profile};
+pub(crate) use destination::applied;
 pub(crate) use inbound::{every_request, inbound, invalid_inbound};
 pub(crate) use outbound::{invalid_outbound, outbound};
+pub(crate) use profile::profile;
 pub(crate) use shared::tcp_address;
 
 /// How long detection waits where the control plane does not say.

@@ -54,16 +54,9 @@ pub(crate) fn invalid_outbound(why: &Invalid) -> OutboundPolicy {
     let meta = Meta::default_named("invalid");
     let message: Arc<str> = format!("invalid policy: {why}").into();
     let fail = Filter::FailHttp { status: 500, message: message.clone(), ratio: Ratio::ALWAYS };
-    let rule = OutboundRule {
-        matches: Vec::new(),
-        filters: vec![fail],
-        backends: Distribution::Empty,
-        timeouts: Timeouts::default(),
-        retry: None,
-        overridable: false,
-    };
+    let rule = OutboundRule { filters: vec![fail], ..OutboundRule::to(Distribution::Empty) };
     let route = OutboundRoute { meta: meta.clone(), hosts: Vec::new(), rules: vec![rule] };
-    let http = Arc::new(OutboundHttp { parent: meta.clone(), kind: RouteKind::Http, routes: vec![route] });
+    let http = Arc::new(OutboundHttp::new(meta.clone(), RouteKind::Http, vec![route]));
     let opaque = OutboundOpaque {
         parent: meta.clone(),
         route: meta.clone(),
@@ -86,11 +79,12 @@ fn http(parent: &Meta, routes: &[wire::HttpRoute]) -> Result<Arc<OutboundHttp>, 
                 timeouts: timeouts(rule.timeouts.as_ref(), rule.request_timeout.as_ref()),
                 retry: rule.retry.as_ref().map(http_retry),
                 overridable: rule.allow_l5d_request_headers,
+                classes: None,
             })
         })?;
         http_route(route.metadata.as_ref(), &route.hosts, rules)
     })?;
-    Ok(Arc::new(OutboundHttp { parent: parent.clone(), kind: RouteKind::Http, routes }))
+    Ok(Arc::new(OutboundHttp::new(parent.clone(), RouteKind::Http, routes)))
 }
 
 fn grpc(parent: &Meta, routes: &[wire::GrpcRoute]) -> Result<Arc<OutboundHttp>, Invalid> {
@@ -103,11 +97,12 @@ fn grpc(parent: &Meta, routes: &[wire::GrpcRoute]) -> Result<Arc<OutboundHttp>, 
                 timeouts: timeouts(rule.timeouts.as_ref(), rule.request_timeout.as_ref()),
                 retry: rule.retry.as_ref().map(grpc_retry),
                 overridable: rule.allow_l5d_request_headers,
+                classes: None,
             })
         })?;
         http_route(route.metadata.as_ref(), &route.hosts, rules)
     })?;
-    Ok(Arc::new(OutboundHttp { parent: parent.clone(), kind: RouteKind::Grpc, routes }))
+    Ok(Arc::new(OutboundHttp::new(parent.clone(), RouteKind::Grpc, routes)))
 }
 
 fn http_route(

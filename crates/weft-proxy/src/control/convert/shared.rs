@@ -142,7 +142,7 @@ fn query(query: &http_route::QueryParamMatch) -> Result<QueryMatch, Invalid> {
     Ok(QueryMatch { name: query.name.clone(), value })
 }
 
-fn method(method: &http_types::HttpMethod) -> Result<Method, Invalid> {
+pub(super) fn method(method: &http_types::HttpMethod) -> Result<Method, Invalid> {
     use http_types::http_method::{Registered, Type};
     let name = match &method.r#type {
         Some(Type::Registered(n)) => match Registered::try_from(*n) {
@@ -156,7 +156,7 @@ fn method(method: &http_types::HttpMethod) -> Result<Method, Invalid> {
 }
 
 /// A pattern that must match all of the text, not a part of it.
-fn whole(pattern: &str) -> Result<Regex, Invalid> {
+pub(super) fn whole(pattern: &str) -> Result<Regex, Invalid> {
     // The pattern is tried alone first: one with unbalanced parentheses could otherwise undo the anchors around it.
     let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build();
     compile(pattern).and_then(|_| compile(&format!("^(?:{pattern})$"))).map_err(|error| Invalid(format!("pattern {pattern:?}: {error}")))

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response};
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use weft_core::model::{Meta, OutboundProtocol};
+use weft_core::model::{Distribution, Meta, OutboundProtocol};
 
 use super::*;
 use crate::clock;
@@ -16,7 +16,9 @@ use crate::control::backoff::Backoff;
 use crate::control::connect::{Proof, Target, channel};
 use crate::control::convert::tcp_address;
 use crate::control::place::Place;
-use crate::r#gen::destination::{AddrSet, DestinationProfile, GetDestination, NoEndpoints, Update, WeightedAddr, WeightedAddrSet, update};
+use crate::r#gen::destination::{
+    AddrSet, DestinationProfile, GetDestination, NoEndpoints, Update, WeightedAddr, WeightedAddrSet, WeightedDst, update,
+};
 use crate::r#gen::inbound::{self as wire_inbound, PortSpec, Server};
 use crate::r#gen::meta::{Metadata, metadata};
 use crate::r#gen::outbound::{self as wire_outbound, TrafficSpec};
@@ -218,6 +220,15 @@ fn policy(name: &str) -> wire_outbound::OutboundPolicy {
     wire_outbound::OutboundPolicy { metadata, protocol: Some(wire_outbound::ProxyProtocol { kind }) }
 }
 
+/// Where a split sends requests.
+fn split_of(protocol: &OutboundProtocol) -> String {
+    let (OutboundProtocol::Http2(http) | OutboundProtocol::Detect { http1: http, .. }) = protocol else { return String::new() };
+    match http.routes.first().map(|route| &route.rules[0].backends) {
+        Some(Distribution::Weighted(backends)) => format!(" to {}", backends[0].0.meta.name()),
+        _ => String::new(),
+    }
+}
+
 /// Requirement: endpoints are added and removed one by one; while the control plane is away the last ones stay; after it is back,
 /// its first answer replaces them.
 #[tokio::test]
@@ -271,7 +282,8 @@ async fn an_unknown_destination_may_come_to_be() {
     .await;
 }
 
-/// Requirement: an address is asked about as policy and as profile; an endpoint in the profile wins, then the policy, and with
+/// Requirement: an address is asked about as policy and as profile; an endpoint in the profile wins, then its routes
+/// and split over those of the policy, then the policy, and with
 /// neither the destination is unknown.
 #[tokio::test]
 async fn policy_and_profile_are_combined() {
@@ -281,7 +293,13 @@ async fn policy_and_profile_are_combined() {
         ..DestinationProfile::default()
     };
     let empty = DestinationProfile::default();
+    let split = DestinationProfile {
+        dst_overrides: vec![WeightedDst { authority: "other:80".into(), weight: 1, backend_ref: None }],
+        ..DestinationProfile::default()
+    };
     for (policies, profiles, expected) in [
+        (vec![say(&policy("web")), Step::Silence], vec![say(&split), Step::Silence], "policy web to other:80"),
+        (vec![Step::End(5)], vec![say(&split), Step::Silence], "policy profile to other:80"),
         (vec![say(&policy("web")), Step::Silence], vec![say(&empty), Step::Silence], "policy web"),
         (vec![say(&policy("web")), Step::Silence], vec![Step::End(3)], "policy web"),
         (vec![Step::Silence], vec![say(&endpoint), Step::Silence], "endpoint 10.0.0.1:80 opaque"),
@@ -296,7 +314,7 @@ async fn policy_and_profile_are_combined() {
         let said = match &*discovered.unwrap() {
             Discovery::Policy(policy) => {
                 assert!(matches!(policy.protocol, OutboundProtocol::Http2(_) | OutboundProtocol::Detect { .. }));
-                format!("policy {}", policy.meta.name())
+                format!("policy {}{}", policy.meta.name(), split_of(&policy.protocol))
             }
             Discovery::Endpoint { endpoint, opaque } => format!("endpoint {}{}", endpoint.addr, if *opaque { " opaque" } else { "" }),
             Discovery::Unknown => "unknown".into(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
 use tonic::transport::Channel;
-use weft_core::model::{Endpoints, InboundPolicy, OutboundPolicy, Profile, ProtocolHint};
+use weft_core::model::{Endpoints, InboundPolicy, OutboundPolicy, ProtocolHint};
+use weft_core::profile::Profile;
 
 use super::table::Live;
 use super::{Asked, Destination, Discovery};
@@ -59,7 +60,7 @@ impl Questions {
                     Some(event) = profiles.next() => known.profile(&dst, event, &live),
                     else => return,
                 };
-                if let Some(discovery) = changed.then(|| known.combined()).flatten() {
+                if let Some(discovery) = changed.then(|| known.combined(&dst)).flatten() {
                     publish.send_replace(Some(Arc::new(discovery)));
                 }
             }
@@ -242,13 +243,19 @@ impl Known {
         true
     }
 
-    fn combined(&self) -> Option<Discovery> {
+    fn combined(&self, dst: &Destination) -> Option<Discovery> {
         let profile = self.profile.as_ref()?;
         if let Some(Profile { endpoint: Some(endpoint), opaque, .. }) = profile {
             let opaque = *opaque || endpoint.protocol == ProtocolHint::Opaque;
             return Some(Discovery::Endpoint { endpoint: endpoint.clone(), opaque });
         }
-        Some(match self.policy.as_ref()? {
+        let policy = self.policy.as_ref()?;
+        if let Some(profile) = profile
+            && profile.decides()
+        {
+            return Some(Discovery::Policy(Arc::new(profile.over(policy.as_deref(), dst.port()))));
+        }
+        Some(match policy {
             Some(policy) => Discovery::Policy(policy.clone()),
             None => Discovery::Unknown,
         })
