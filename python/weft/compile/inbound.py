@@ -112,17 +112,21 @@ def as_http(match: GrpcMatch | HttpMatch) -> HttpMatch:
 
 def _rule(route: Route, rule: Rule) -> InboundRule:
     """Return a rule; one with a filter that has no form at this end answers 500 rather than pass its requests on."""
-    failure = next((_unsupported(each) for each in rule.filters if _unsupported(each)), "")
+    failure = unsupported(rule)
     everything: tuple[HttpMatch, ...] | tuple[GrpcMatch, ...] = (GrpcMatch(),) if route.grpc else (HttpMatch(),)
     if failure:
         return InboundRule(rule.matches or everything, (), Fail(500, f"unsupported filter {failure}"))
     return InboundRule(rule.matches or everything, rule.filters)
 
 
-def _unsupported(each: object) -> str:
-    if isinstance(each, Unsupported):
-        return each.kind
-    return "ResponseHeaderModifier" if isinstance(each, HeaderEdit) and each.on_response else ""
+def unsupported(rule: Rule) -> str:
+    """Return a filter of the rule that has no form at this end; empty when all have."""
+    for each in rule.filters:
+        if isinstance(each, Unsupported):
+            return each.kind
+        if isinstance(each, HeaderEdit) and each.on_response:
+            return "ResponseHeaderModifier"
+    return ""
 
 
 def _probes(mesh: Reading, pod: Pod, port: int) -> tuple[InboundRoute, ...]:

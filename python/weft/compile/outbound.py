@@ -2,8 +2,10 @@
 
 Producer routes (in the Service's namespace) hold for all clients; consumer routes (in the client's) hold for that
 namespace's clients, and where there is one, the producer's are not looked at. Timeouts and retries that a route's
-annotations set replace those of its Service's; a rule's own timeout goes before both. A client that connected to a
-Service's IPv6 address is balanced over IPv6 endpoints, one that chose IPv4 over IPv4, wherever the backend has both.
+annotations set replace those of its Service's; a rule's own timeout goes before both. Of a ServiceProfile only the
+opaque ports are looked at: proxies are told of it beside the policy, and put it in the policy's place themselves. A
+client that connected to a Service's IPv6 address is balanced over IPv6 endpoints, one that chose IPv4 over IPv4,
+wherever the backend has both.
 """
 
 from collections.abc import Iterable
@@ -24,11 +26,12 @@ from weft.compile.answer import (
     Protocol,
     Unanswerable,
 )
+from weft.compile.backends import unsupported, wrong
 from weft.compile.endpoints import endpoint
 from weft.compile.opaque import APP_HTTP1, APP_HTTP2, opaque_pod_port, opaque_service_port
-from weft.compile.reading import Reading
+from weft.compile.reading import NEVER, Reading
 from weft.compile.targets import Outside, PodTarget, ServiceTarget, Target, resolve
-from weft.model import Route, Service
+from weft.model import ObjectId, Route, Service
 from weft.model.family import Family, family
 from weft.model.retry import NO_TIMEOUTS, SAYS_NOTHING, Patience, Retry, Timeouts
 from weft.model.route import BackendRef, GrpcMatch, HttpMatch, Redirect, Rule, Unsupported
@@ -64,9 +67,9 @@ def _service(mesh: Reading, asker: str, where: ServiceTarget, asked: Family | No
     plain_rule = OutboundRule((HttpMatch(),), (own,), timeouts=timeouts, retry=retry, allow_request_headers=allow)
     plain_http = OutboundRoute(About(name="http"), (), (plain_rule,))
     opaque = OpaqueRoute(About(name="opaq"), own)
-    if opaque_service_port(mesh, service, port):
+    if opaque_service_port(mesh, service, port, mesh.profile_of(service, asker)):
         return OutboundPolicy(about, Protocol.OPAQUE, (), (), opaque)
-    attached = _chosen(mesh.routes_of(service), service, asker, number)
+    attached = chosen(mesh.routes_of(service), service, asker, port)
     grpc = tuple(_route(mesh, each, service, own, asked) for each in attached if each.grpc)
     http = tuple(_route(mesh, each, service, own, asked) for each in attached if not each.grpc)
     if grpc:  # As in Linkerd, a port with GRPCRoutes speaks gRPC and nothing else: HTTPRoutes beside them do not count.
@@ -75,23 +78,18 @@ def _service(mesh: Reading, asker: str, where: ServiceTarget, asked: Family | No
     return OutboundPolicy(about, protocol, http or (plain_http,), (), opaque)
 
 
-def _chosen(routes: Iterable[Route], service: Service, asker: str, port: int) -> list[Route]:
-    """Return the routes that hold for this client and port, oldest first, then by name."""
+def chosen(routes: Iterable[Route], service: Service, asker: str, port: ServicePort) -> list[Route]:
+    """Return the routes that hold for this client and port, oldest first, then by namespace and name."""
     namespace = service.meta.namespace
-    for_port = [
-        route
-        for route in routes
-        if any(
-            parent.kind == "Service"
-            and parent.group == ""
-            and (parent.namespace, parent.name) == (namespace, service.meta.name)
-            and parent.port in (None, port)
-            for parent in route.parents
-        )
-    ]
+    for_port = [route for route in routes if any(parent.means(service, port) for parent in route.parents)]
     consumer = [route for route in for_port if route.meta.namespace == asker != namespace]
     producer = [route for route in for_port if route.meta.namespace == namespace]
-    return sorted(consumer or producer, key=lambda route: (route.meta.created or "9", route.meta.id))
+    return sorted(consumer or producer, key=age)
+
+
+def age(route: Route) -> tuple[str, str, str, ObjectId]:
+    """Return what the Gateway API orders routes by that are equally specific."""
+    return route.meta.created or NEVER, route.meta.namespace, route.meta.name, route.meta.id
 
 
 def _route(mesh: Reading, route: Route, service: Service, own: Backend, asked: Family | None) -> OutboundRoute:
@@ -111,7 +109,7 @@ def _rule(
     mesh: Reading, route: Route, rule: Rule, service: Service, own: Backend, asked: Family | None
 ) -> OutboundRule:
     everything: tuple[HttpMatch] | tuple[GrpcMatch] = (GrpcMatch(),) if route.grpc else (HttpMatch(),)
-    unknown = next((each.kind for each in rule.filters if isinstance(each, Unsupported)), None)
+    unknown = unsupported(rule.filters, grpc=route.grpc)
     filters = tuple(each for each in rule.filters if not isinstance(each, Unsupported))
     redirects = any(isinstance(each, Redirect) for each in filters)
     backends = (own,) if rule.backends is None else tuple(_backend(mesh, route, ref, asked) for ref in rule.backends)
@@ -130,17 +128,10 @@ def _rule(
 def _backend(mesh: Reading, route: Route, ref: BackendRef, asked: Family | None) -> Backend:
     """Return one backend; one that does not exist keeps its share, and answers it with 500."""
     about = About(ref.kind, ref.name, ref.group or "core", ref.namespace, ref.port or 0)
-    problem, service = "", None
-    if (ref.group, ref.kind) != ("", "Service"):
-        problem = f"backend kind {ref.kind} is not supported"
-    elif (service := mesh.service(ref.namespace, ref.name)) is None:
-        problem = f"Service not found {ref.name}"
-    elif ref.port is None or service.port(ref.port) is None:
-        problem = f"Service {ref.name} has no port {ref.port}"
-    elif any(isinstance(each, Unsupported) for each in ref.filters):
-        problem = f"unsupported filter on backend {ref.name}"
-    if problem or ref.port is None or service is None:
-        return Backend(about, None, ref.weight, failure=Fail(500, problem))
+    problem = wrong(mesh, ref, grpc=route.grpc)
+    service = mesh.service(ref.namespace, ref.name) if problem is None else None
+    if service is None or ref.port is None:
+        return Backend(about, None, ref.weight, failure=Fail(500, problem.message if problem else "no backend"))
     return Backend(about, _balance(mesh, service, ref.port, asked), ref.weight, ref.filters)
 
 

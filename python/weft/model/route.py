@@ -5,6 +5,7 @@ from enum import Enum
 
 from weft.model.meta import Meta
 from weft.model.retry import SAYS_NOTHING, Patience
+from weft.model.service import Service, ServicePort
 
 
 class Compare(Enum):
@@ -85,13 +86,20 @@ Filter = HeaderEdit | Redirect | Unsupported
 
 @dataclass(frozen=True, slots=True)
 class ParentRef:
-    """What a route attaches to; `port` None means every port."""
+    """What a route attaches to; `port` None means every port. `section` names a port of a Service, or is empty."""
 
     group: str
     kind: str
     namespace: str
     name: str
     port: int | None
+    section: str = ""
+
+    def means(self, service: Service, port: ServicePort) -> bool:
+        """Whether it is this port of this Service."""
+        about = service.meta.id
+        same = (self.group, self.kind, self.namespace, self.name) == ("", "Service", about.namespace, about.name)
+        return same and self.port in (None, port.port) and self.section in ("", port.name)
 
 
 @dataclass(frozen=True, slots=True)

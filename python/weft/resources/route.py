@@ -11,6 +11,7 @@ from weft.model.meta import Meta
 from weft.resources.decode import decode
 from weft.resources.metadata import Metadata, meta
 from weft.resources.patience import patience
+from weft.resources.patterns import header_problem, host_problem, method_problem, pattern_problem
 from weft.resources.tree import Path, Tree
 from weft.resources.workload import PortNumber
 
@@ -134,10 +135,19 @@ def parse(tree: Tree, group: str, kind: str) -> model.Route | list[Problem]:
     parents = tuple(
         # Each of the two groups is what its own routes mean when they do not say.
         model.ParentRef(
-            _core(group if ref.group is None else ref.group), ref.kind, ref.namespace or namespace, ref.name, ref.port
+            _core(group if ref.group is None else ref.group),
+            ref.kind,
+            ref.namespace or namespace,
+            ref.name,
+            ref.port,
+            ref.section_name,
         )
         for ref in written.spec.parent_refs
     )
+    for index, host in enumerate(written.spec.hostnames):
+        if bad_host := host_problem(host):
+            hint = "a name such as web.example.com, or *.example.com"
+            problems.append(tree.problem(("spec", "hostnames", index), "bad-route", bad_host, hint))
     for index, (parent, ref) in enumerate(zip(parents, written.spec.parent_refs, strict=True)):
         if (parent.group, parent.kind) == ("policy.linkerd.io", "Server"):
             problems += _server_problems(tree, ("spec", "parentRefs", index), parent, namespace, ref.section_name)
@@ -183,9 +193,9 @@ class _Rule:
             else tuple(self.http(each, index) for index, each in enumerate(rule.matches)),
             filters=self.filters(rule.filters, (*self.path, "filters")),
             backends=None
-            if rule.backend_refs is None
+            if not rule.backend_refs  # an empty list says what no list says
             else tuple(self.backend(ref, index) for index, ref in enumerate(rule.backend_refs)),
-            request_timeout=self.timeout(rule.timeouts.request),
+            request_timeout=self.timeouts(rule.timeouts),
         )
 
     def http(self, match: WrittenMatch, index: int) -> model.HttpMatch:
@@ -193,6 +203,8 @@ class _Rule:
         if isinstance(match.method, WrittenMethod):
             hint = "service and method are for a GRPCRoute"
             self.report((*at, "method"), "an HTTPRoute's method is a text such as GET", hint)
+        if isinstance(match.method, str):
+            self.check((*at, "method"), method_problem(match.method))
         path = None
         if match.path is not None:
             path = model.PathMatch(model.Compare(match.path.type), match.path.value)
@@ -202,7 +214,7 @@ class _Rule:
                 self.report((*at, "path", "value"), f"the path `{path.value}` does not start with `/`")
         return model.HttpMatch(
             path,
-            self.texts(match.headers, (*at, "headers")),
+            self.headers(match.headers, (*at, "headers")),
             self.texts(match.query_params, (*at, "queryParams")),
             match.method if isinstance(match.method, str) else "",
         )
@@ -213,7 +225,12 @@ class _Rule:
             hint = "method: {service: pkg.Service, method: Call}"
             self.report((*at, "method"), "a GRPCRoute's method is a mapping", hint)
         method = match.method if isinstance(match.method, WrittenMethod) else WrittenMethod()
-        return model.GrpcMatch(method.service, method.method, self.texts(match.headers, (*at, "headers")))
+        return model.GrpcMatch(method.service, method.method, self.headers(match.headers, (*at, "headers")))
+
+    def headers(self, written: tuple[WrittenText, ...], at: Path) -> tuple[model.TextMatch, ...]:
+        for index, text in enumerate(written):
+            self.check((*at, index, "name"), header_problem(text.name))
+        return self.texts(written, at)
 
     def texts(self, written: tuple[WrittenText, ...], at: Path) -> tuple[model.TextMatch, ...]:
         for index, text in enumerate(written):
@@ -222,10 +239,7 @@ class _Rule:
         return tuple(model.TextMatch(text.name, model.Compare(text.type), text.value) for text in written)
 
     def regex(self, at: Path, pattern: str) -> None:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            self.report(at, f"`{pattern}` is not a regular expression: {error}")
+        self.check(at, pattern_problem(pattern))
 
     def filters(self, written: tuple[WrittenFilter, ...], at: Path) -> tuple[model.Filter, ...]:
         return tuple(self.filter(each, (*at, index)) for index, each in enumerate(written))
@@ -233,6 +247,8 @@ class _Rule:
     def filter(self, written: WrittenFilter, at: Path) -> model.Filter:
         if written.type == "RequestRedirect" and self.kind == "HTTPRoute":
             asked = written.request_redirect or WrittenRedirect()
+            if asked.hostname:
+                self.check((*at, "requestRedirect", "hostname"), host_problem(asked.hostname))
             full = asked.path.replace_full_path if asked.path and asked.path.type == "ReplaceFullPath" else None
             prefix = asked.path.replace_prefix_match if asked.path and asked.path.type == "ReplacePrefixMatch" else None
             return model.Redirect(asked.scheme, asked.hostname, asked.port, asked.status_code, full, prefix)
@@ -247,6 +263,10 @@ class _Rule:
             field = written.type[0].lower() + written.type[1:]
             self.report(at, f"the filter {written.type} has no `{field}`")
             edit = WrittenEdit()
+        for header in (*edit.set, *edit.add):
+            self.check(at, header_problem(header.name, header.value))
+        for name in edit.remove:
+            self.check(at, header_problem(name))
         return model.HeaderEdit(
             written.type == "ResponseHeaderModifier",
             tuple((header.name, header.value) for header in edit.set),
@@ -262,14 +282,27 @@ class _Rule:
         namespace = ref.namespace or self.namespace
         return model.BackendRef(_core(ref.group), ref.kind, namespace, ref.name, ref.port, ref.weight, filters)
 
-    def timeout(self, text: str | None) -> float | None:
+    def timeouts(self, written: WrittenTimeouts) -> float | None:
+        """The request's; one attempt's is read, and must be no longer, but says nothing to a proxy, as in Linkerd."""
+        request = self.timeout("request", written.request)
+        attempt = self.timeout("backendRequest", written.backend_request)
+        if request and attempt and attempt > request:
+            at = (*self.path, "timeouts", "backendRequest")
+            self.report(at, f"`backendRequest` {written.backend_request} is longer than `request` {written.request}")
+        return request
+
+    def timeout(self, field: str, text: str | None) -> float | None:
         if text is None:
             return None
         value = seconds(text)
         if value is None:
-            at = (*self.path, "timeouts", "request")
+            at = (*self.path, "timeouts", field)
             self.report(at, f"`{text}` is not a duration", "for example 500ms or 1m30s")
         return value or None  # Gateway API: zero means no timeout
+
+    def check(self, path: Path, problem: str) -> None:
+        if problem:
+            self.report(path, problem)
 
     def report(self, path: Path, reason: str, hint: str = "") -> None:
         self.problems.append(self.tree.problem(path, "bad-route", reason, hint))

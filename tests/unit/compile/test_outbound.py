@@ -30,8 +30,8 @@ def outbound(mesh: Snapshot, target: Target = VIP, asker: str = "default") -> Ou
     return result
 
 
-def profile(mesh: Snapshot, target: Target = VIP) -> Profile:
-    result, _ = answer(mesh, ProfileOf(target))
+def profile(mesh: Snapshot, target: Target = VIP, asker: str = "") -> Profile:
+    result, _ = answer(mesh, ProfileOf(target, asker))
     assert isinstance(result, Profile)
     return result
 
@@ -264,3 +264,95 @@ def test_annotations_of_a_route_go_before_its_services(kind: str) -> None:
         assert rules(snapshot(service, timed)) == [(Timeouts(2.0, None, 60.0), MET)]
         lifted = annotated(timed, "timeout/request: '0'")
         assert rules(snapshot(service, lifted)) == [(Timeouts(2.0), MET)]
+
+
+def test_a_section_name_is_a_ports_name() -> None:
+    """Requirement: parentRef.sectionName limits a route to the Service's port of that name."""
+    named = WEB.replace(
+        "{port: 80, targetPort: http}", "{port: 80, targetPort: http, name: main}, {port: 81, name: admin}"
+    )
+    mesh = snapshot(named, route("{}", port=", sectionName: admin"))
+    assert [each.about.name for each in outbound(mesh).http] == ["http"]
+    assert [each.about.name for each in outbound(mesh, Address("198.19.0.1", 81)).http] == ["r"]
+
+
+def test_a_route_has_as_many_parents_as_it_names() -> None:
+    """Requirement: each parentRef attaches it to one Service, and to nothing else."""
+    other = WEB.replace("name: web", "name: other").replace("198.19.0.1", "198.19.0.2")
+    text = route("{}").replace("parentRefs: [", "parentRefs: [{name: other, kind: Service, group: ''}, ")
+    mesh = snapshot(WEB, other, text)
+    for vip in ("198.19.0.1", "198.19.0.2"):
+        assert [each.about.name for each in outbound(mesh, Address(vip, 80)).http] == ["r"]
+    assert [each.about.name for each in outbound(mesh, Address("198.19.0.2", 81)).http] == []
+
+
+def test_backends_of_other_namespaces_need_no_grant() -> None:
+    """Requirement: as in Linkerd a backendRef may name any namespace; who may call is said by inbound policy there."""
+    far = WEB.replace("{name: web}", "{name: far, namespace: shop}").replace("198.19.0.1", "198.19.0.2")
+    (backend,) = (
+        outbound(snapshot(WEB, far, route("backendRefs: [{name: far, namespace: shop, port: 80}]")))
+        .http[0]
+        .rules[0]
+        .backends
+    )
+    assert (backend.to, backend.failure) == (Balance("far.shop.svc.cluster.local:80"), None)
+
+
+def test_of_equal_routes_the_oldest_is_told_first() -> None:
+    """Requirement: by creation, then by name whatever the group; a proxy takes the first of those that match alike."""
+    named = [route("{}", name=name) for name in "abc"]
+    other_group = route("{}", name="aa").replace("gateway.networking.k8s.io/v1", "policy.linkerd.io/v1beta3")
+    old = named[2].replace("{name: c,", "{name: c, creationTimestamp: '2020-01-01T00:00:00Z',")
+    told = outbound(snapshot(WEB, named[1], other_group, named[0], old))
+    assert [each.about.name for each in told.http] == ["c", "a", "aa", "b"]
+
+
+def test_a_grpc_route_has_no_form_for_changed_responses() -> None:
+    """Requirement: a filter that proxies cannot be told of answers 500, in a rule all of it and on a backend its share.
+
+    The bug that this is for: the filter of a GRPCRoute was left out, and the rest obeyed.
+    """
+    edit = "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: a, value: b}]}}]"
+    told = outbound(snapshot(WEB, route(edit, kind="GRPCRoute"))).grpc[0].rules[0]
+    assert told.failure is not None
+    assert told.failure.message == "unsupported filter ResponseHeaderModifier"
+    share = (
+        outbound(snapshot(WEB, route(f"backendRefs: [{{name: web, port: 80, {edit}}}]", kind="GRPCRoute")))
+        .grpc[0]
+        .rules[0]
+    )
+    assert (share.failure, share.backends[0].to) == (None, None)
+    assert outbound(snapshot(WEB, route(edit))).http[0].rules[0].failure is None
+
+
+def written(spec: str, namespace: str = "default") -> str:
+    return f"""
+apiVersion: linkerd.io/v1alpha2
+kind: ServiceProfile
+metadata: {{name: web.default.svc.cluster.local, namespace: {namespace}}}
+spec: {{{spec}}}
+"""
+
+
+def test_a_clients_profile_goes_before_its_services() -> None:
+    """Requirement: the client's namespace first, then the Service's; profiles of third namespaces hold for nobody."""
+    routes = "routes: [{name: %s, condition: {method: GET}}]"
+    mesh = snapshot(WEB, written(routes % "own"), written(routes % "mine", "shop"), written(routes % "x", "third"))
+    for asker, name in (("shop", "mine"), ("default", "own"), ("elsewhere", "own"), ("", "own")):
+        told = profile(mesh, asker=asker)
+        assert [each.name for each in told.routes] == [name]
+        assert told.written is not None
+        assert told.written.namespace == {"mine": "shop", "own": "default"}[name]
+    assert profile(snapshot(WEB, written(routes % "x", "third")), asker="shop").routes == ()
+
+
+def test_a_profile_makes_ports_opaque() -> None:
+    """Requirement: opaquePorts add to the default ones, for policy and profile; what the Service says goes before."""
+    mesh = snapshot(WEB, written("opaquePorts: ['80']"))
+    assert outbound(mesh).protocol is Protocol.OPAQUE
+    assert profile(mesh).opaque
+    assert profile(mesh, Address("198.19.0.1", 5432)).opaque
+    mine = snapshot(WEB, written("opaquePorts: ['80']", "shop"))
+    assert [outbound(mine, asker=asker).protocol for asker in ("shop", "default")] == [Protocol.OPAQUE, Protocol.DETECT]
+    said = WEB.replace("{name: web}", "{name: web, annotations: {config.linkerd.io/opaque-ports: ''}}")
+    assert not profile(snapshot(said, written("opaquePorts: ['80']"))).opaque
