@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -27,10 +28,12 @@ from weft.model import (
     Server,
     ServerAuthorization,
     Service,
+    ServiceProfile,
 )
 from weft.model.authorization import GROUP, Account, Network
 from weft.model.clients import ANYONE, MESHED, named
 from weft.model.pod import ContainerPort
+from weft.model.profile import PathPattern, ProfileRoute
 from weft.model.route import BackendRef, HttpMatch, ParentRef, Rule
 from weft.model.server import ProxyProtocol, Selector
 from weft.model.service import ServicePort
@@ -86,7 +89,11 @@ def grants(draw: Callable[[st.SearchStrategy[Any]], Any], *others: str) -> Docum
 def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
     if draw(st.booleans()):
         return draw(grants("MeshTLSAuthentication", "NetworkAuthentication"))
-    kind = draw(st.sampled_from(("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute", "Server")))
+    kind = draw(
+        st.sampled_from(
+            ("Pod", "Pod", "Service", "Service", "Namespace", "HTTPRoute", "GRPCRoute", "Server", "ServiceProfile")
+        )
+    )
     if kind == "Pod":
         return Pod(
             meta=meta(draw, "", kind),
@@ -115,6 +122,13 @@ def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
             cluster_ips=tuple(draw(st.lists(st.sampled_from(IPS), max_size=1))),
             headless=draw(st.booleans()),
         )
+    if kind == "ServiceProfile":
+        about = meta(draw, "linkerd.io", kind)
+        name = f"{about.name}.{draw(st.sampled_from(NAMESPACES))}.svc.cluster.local"
+        routes = (ProfileRoute("all", PathPattern("/.*"), retryable=True),) if draw(st.booleans()) else ()
+        opaque = draw(st.sampled_from(((), ((80, 80),))))
+        about = replace(about, id=replace(about.id, name=name))
+        return ServiceProfile(meta=about, routes=routes, opaque_ports=opaque)
     if kind == "Namespace":
         return Namespace(meta=meta(draw, "", kind, namespaced=False))
     about = meta(draw, "gateway.networking.k8s.io", kind)
@@ -137,7 +151,7 @@ targets: st.SearchStrategy[Target] = st.one_of(
 )
 questions: st.SearchStrategy[Question] = st.one_of(
     st.builds(EndpointsOf, authorities),
-    st.builds(ProfileOf, targets),
+    st.builds(ProfileOf, targets, st.sampled_from((*NAMESPACES, ""))),
     st.builds(InboundOf, st.sampled_from(NAMESPACES), st.sampled_from(NAMES), st.sampled_from(PORTS)),
     st.builds(OutboundOf, st.sampled_from(NAMESPACES), targets),
 )

@@ -9,6 +9,7 @@ from enum import Enum
 
 from weft.model.authorization import Network
 from weft.model.clients import Clients
+from weft.model.profile import DEFAULT_BUDGET, Override, ProfileRoute, RetryBudget
 from weft.model.retry import NO_TIMEOUTS, Retry, Timeouts
 from weft.model.route import Filter, GrpcMatch, HttpMatch
 
@@ -80,6 +81,11 @@ class Profile:
     opaque: bool = False
     endpoint: Endpoint | None = None
     parent: About | None = None
+    written: About | None = None
+    """The ServiceProfile that the rest is from."""
+    routes: tuple[ProfileRoute, ...] = ()
+    budget: RetryBudget = DEFAULT_BUDGET
+    overrides: tuple[Override, ...] = ()
 
 
 class Protocol(Enum):

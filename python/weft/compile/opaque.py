@@ -4,7 +4,7 @@ An annotation replaces the list of the next wider place; it does not add to it.
 """
 
 from weft.compile.reading import Reading
-from weft.model import Pod, Service, ports
+from weft.model import Pod, Service, ServiceProfile, ports
 from weft.model.server import ProxyProtocol
 from weft.model.service import ServicePort
 
@@ -19,14 +19,19 @@ def opaque_pod_port(mesh: Reading, pod: Pod, port: int) -> bool:
     return _listed(mesh, pod.meta.annotations.get(OPAQUE_PORTS), pod.meta.namespace, port)
 
 
-def opaque_service_port(mesh: Reading, service: Service, port: ServicePort) -> bool:
-    """Say whether a Service's port is opaque: `appProtocol` first, then annotations as for a pod.
+def opaque_service_port(
+    mesh: Reading, service: Service, port: ServicePort, profile: ServiceProfile | None = None
+) -> bool:
+    """Say whether a Service's port is opaque: `appProtocol`, annotation, profile, then annotations as for a pod.
 
     Any `appProtocol` other than the two that name HTTP makes a port opaque, as in Linkerd.
     """
     if port.app_protocol:
         return port.app_protocol not in (APP_HTTP1, APP_HTTP2)
-    return _listed(mesh, service.meta.annotations.get(OPAQUE_PORTS), service.meta.namespace, port.port)
+    annotation = service.meta.annotations.get(OPAQUE_PORTS)
+    if annotation is None and profile is not None and ports.contains(profile.opaque_ports, port.port):
+        return True
+    return _listed(mesh, annotation, service.meta.namespace, port.port)
 
 
 def _listed(mesh: Reading, annotation: str | None, namespace: str, port: int) -> bool:

@@ -1,4 +1,7 @@
-"""What GetProfile tells: whether a target is a Service, one pod or neither, and whether its port is opaque."""
+"""What GetProfile tells: a Service, one pod or neither; whether the port is opaque; and the Service's profile.
+
+The ServiceProfile of the client's namespace goes before the Service's own.
+"""
 
 from weft.compile.answer import About, Address, Profile, Unanswerable
 from weft.compile.authority import Authority
@@ -9,7 +12,7 @@ from weft.compile.targets import Outside, PodTarget, Target, resolve
 from weft.model import Pod
 
 
-def profile(mesh: Reading, target: Target) -> Profile | Unanswerable:
+def profile(mesh: Reading, target: Target, asker_namespace: str = "") -> Profile | Unanswerable:
     """Return a target's profile. A port that the Service does not define gets an empty one."""
     where = resolve(mesh, target)
     if isinstance(where, Unanswerable):
@@ -28,9 +31,21 @@ def profile(mesh: Reading, target: Target) -> Profile | Unanswerable:
     if port is None and not service.headless:
         return Profile()
     about = About("Service", service.meta.name, "core", service.meta.namespace, where.port)
-    opaque = port is not None and opaque_service_port(mesh, service, port)
-    name = mesh.settings.authority(service.meta.name, service.meta.namespace, where.port).rpartition(":")[0]
-    return Profile(name=name, opaque=opaque, parent=about)
+    written = mesh.profile_of(service, asker_namespace)
+    opaque = port is not None and opaque_service_port(mesh, service, port, written)
+    name = mesh.settings.full_name(service.meta.name, service.meta.namespace)
+    if written is None:
+        return Profile(name=name, opaque=opaque, parent=about)
+    which = written.meta.id
+    return Profile(
+        name=name,
+        opaque=opaque,
+        parent=about,
+        written=About(which.kind, which.name, which.group, which.namespace),
+        routes=written.routes,
+        budget=written.budget,
+        overrides=written.overrides,
+    )
 
 
 def _instance(mesh: Reading, pod: Pod | None, target: Authority) -> Profile:

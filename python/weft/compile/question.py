@@ -22,9 +22,10 @@ class EndpointsOf:
 
 @dataclass(frozen=True, slots=True)
 class ProfileOf:
-    """Ask what a target is."""
+    """Ask what a target is to clients of a namespace; empty where the client does not say its own."""
 
     target: Target
+    asker_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def answer(snapshot: Snapshot, question: Question) -> tuple[Answer, Because]:
     if isinstance(question, EndpointsOf):
         result = endpoints(mesh, question.authority)
     elif isinstance(question, ProfileOf):
-        result = profile(mesh, question.target)
+        result = profile(mesh, question.target, question.asker_namespace)
     elif isinstance(question, InboundOf):
         result = inbound(mesh, question.namespace, question.pod, question.port)
     else:

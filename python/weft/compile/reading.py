@@ -20,6 +20,7 @@ from weft.model import (
     Server,
     ServerAuthorization,
     Service,
+    ServiceProfile,
 )
 from weft.model import snapshot as keys
 from weft.model.settings import Settings
@@ -86,6 +87,15 @@ class Reading:
     def namespace(self, name: str) -> Namespace | None:
         """Return one Namespace document; a namespace may well exist without."""
         return _first(self._look(keys.namespace_key(name), Namespace))
+
+    def profile_of(self, service: Service, asker_namespace: str) -> ServiceProfile | None:
+        """Return a Service's ServiceProfile for clients of a namespace: their own namespace's, else the Service's."""
+        full = self.settings.full_name(service.meta.name, service.meta.namespace)
+        for namespace in dict.fromkeys(filter(None, (asker_namespace, service.meta.namespace))):
+            found = _first(self._look(keys.profile_key(namespace, full), ServiceProfile))
+            if found is not None:
+                return found
+        return None
 
     def routes_of(self, service: Service) -> tuple[Route, ...]:
         """Return the routes that name the Service as a parent."""

@@ -9,6 +9,7 @@ from weft.model.authorization import (
 from weft.model.meta import Meta, ObjectId, Origin
 from weft.model.namespace import Namespace
 from weft.model.pod import Pod
+from weft.model.profile import ServiceProfile
 from weft.model.route import Route
 from weft.model.server import Server
 from weft.model.service import Service
@@ -25,6 +26,7 @@ Document = (
     | ServerAuthorization
     | MeshTLSAuthentication
     | NetworkAuthentication
+    | ServiceProfile
 )
 """Everything that `weft.resources` can make of a file."""
 
@@ -42,5 +44,6 @@ __all__ = [
     "Server",
     "ServerAuthorization",
     "Service",
+    "ServiceProfile",
     "Workload",
 ]

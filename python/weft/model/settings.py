@@ -58,6 +58,10 @@ class Settings:
         """Return the DNS-like name of such a workload: what a client sends as SNI, and asks a certificate for."""
         return f"{service_account}.{namespace}.serviceaccount.identity.{self.control_namespace}.{self.trust_domain}"
 
+    def full_name(self, service: str, namespace: str) -> str:
+        """Return a Service's full name."""
+        return f"{service}.{namespace}.svc.{self.cluster_domain}"
+
     def authority(self, service: str, namespace: str, port: int, family: Family | None = None) -> str:
         """Return a Service's full name with its port; with a family, the name of its endpoints in that one."""
         kind = f"svc-{family.value.lower()}" if family else "svc"

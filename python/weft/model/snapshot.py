@@ -19,6 +19,7 @@ from weft.model import (
     Server,
     ServerAuthorization,
     Service,
+    ServiceProfile,
 )
 from weft.model.settings import Settings
 
@@ -86,6 +87,11 @@ def authentication_key(which: ObjectId) -> Key:
     return ("authentication", which.kind, which.namespace, which.name)
 
 
+def profile_key(namespace: str, name: str) -> Key:
+    """Find the ServiceProfile of a namespace for a Service's full name."""
+    return ("profile", namespace, name)
+
+
 def namespace_pods_key(namespace: str) -> Key:
     """Find the pods of a namespace, where workloads are known by SPIFFE URIs: those have no form for all of it."""
     return ("pods by namespace", namespace)
@@ -121,6 +127,8 @@ def keys_of(document: Document, settings: Settings) -> frozenset[Key]:
         return frozenset((server_authorization_key(about.namespace),))
     if isinstance(document, MeshTLSAuthentication | NetworkAuthentication):
         return frozenset((authentication_key(about.id),))
+    if isinstance(document, ServiceProfile):
+        return frozenset((profile_key(about.namespace, about.name),))
     return frozenset()
 
 

@@ -112,6 +112,12 @@ _CODES = (
         "spec: {readiness: {periodSeconds: 2}}",
     ),
     Code(
+        "bad-profile",
+        "A part of a ServiceProfile cannot be what is written: its name, a condition, a duration, a weight or a port.",
+        "see docs/reference/routes.md for what each part takes",
+        "apiVersion: linkerd.io/v1alpha2\nkind: ServiceProfile\nmetadata: {name: web}",
+    ),
+    Code(
         "bad-reference",
         "A reference leads to a kind or a namespace that it cannot lead to here.",
         "look at kind, group and namespace of the reference",

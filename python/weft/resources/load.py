@@ -16,6 +16,7 @@ from weft.resources import (
     server,
     server_authorization,
     service,
+    service_profile,
     tree,
     workload,
 )
@@ -161,6 +162,7 @@ KINDS: dict[tuple[str, str], Callable[[tree.Tree, str, str], Document | list[Pro
     ("policy.linkerd.io", "AuthorizationPolicy"): authorization_policy.parse,
     ("policy.linkerd.io", "MeshTLSAuthentication"): mesh_tls_authentication.parse,
     ("policy.linkerd.io", "NetworkAuthentication"): network_authentication.parse,
+    ("linkerd.io", "ServiceProfile"): service_profile.parse,
 }
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 MAX_BYTES = 16 * 1024 * 1024

@@ -18,14 +18,15 @@ def get(request: destination_pb2.GetDestination, cluster_domain: str) -> Questio
 
 
 def get_profile(request: destination_pb2.GetDestination, cluster_domain: str) -> Question | Unanswerable:
-    """Read Destination.GetProfile: a name or an address."""
+    """Read Destination.GetProfile: a name or an address, and in the context who asks."""
     host, colon, port = request.path.rpartition(":")
+    asker = _namespace(request.context_token)
     if colon and port.isdecimal() and int(port) < 65536 and is_address(host):
-        return ProfileOf(Address(_plain(host), int(port)))
+        return ProfileOf(Address(_plain(host), int(port)), asker)
     if is_address(request.path):
-        return ProfileOf(Address(_plain(request.path), 80))
+        return ProfileOf(Address(_plain(request.path), 80), asker)
     authority = parse(request.path, cluster_domain)
-    return authority if isinstance(authority, Unanswerable) else ProfileOf(authority)
+    return authority if isinstance(authority, Unanswerable) else ProfileOf(authority, asker)
 
 
 def inbound(request: inbound_pb2.PortSpec) -> Question | Unanswerable:
@@ -74,6 +75,19 @@ def _workload(text: str) -> tuple[str, str] | None:
         return None
     namespace, pod = token.get("ns"), token.get("pod", "")
     return (namespace, pod) if isinstance(namespace, str) and namespace and isinstance(pod, str) else None
+
+
+def _namespace(context: str) -> str:
+    """Return the client's namespace, from `{"ns":..}` or the older `ns:NAMESPACE`; empty where nothing is said."""
+    if not context.startswith("{"):
+        word, _, namespace = context.partition(":")
+        return namespace if word == "ns" else ""
+    try:
+        token = json.loads(context)
+    except ValueError:
+        return ""
+    namespace = token.get("ns", "")
+    return namespace if isinstance(namespace, str) else ""
 
 
 def _ip(address: net_pb2.IPAddress) -> str:

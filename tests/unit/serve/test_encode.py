@@ -7,8 +7,11 @@ import pytest
 from weft.compile.answer import (
     About,
     Address,
+    Backend,
+    Balance,
     Endpoint,
     Endpoints,
+    Fail,
     InboundPolicy,
     InboundRoute,
     InboundRule,
@@ -16,10 +19,23 @@ from weft.compile.answer import (
     OutboundPolicy,
     OutboundRoute,
     OutboundRule,
+    Profile,
     Protocol,
     Unanswerable,
 )
-from weft.gen import destination_pb2, inbound_pb2, net_pb2, outbound_pb2
+from weft.gen import destination_pb2, http_route_pb2, inbound_pb2, net_pb2, outbound_pb2
+from weft.model.profile import (
+    AllOf,
+    AnyOf,
+    MethodIs,
+    NotThat,
+    Override,
+    PathPattern,
+    ProfileRoute,
+    ResponseClass,
+    RetryBudget,
+    StatusRange,
+)
 from weft.model.retry import Retry, Timeouts
 from weft.model.route import Compare, GrpcMatch, HeaderEdit, HttpMatch, PathMatch, Redirect, TextMatch
 from weft.serve import ask
@@ -147,3 +163,62 @@ def test_timeouts_and_retries_keep_their_meaning() -> None:
     assert [(each.start, each.end) for each in http.retry.conditions.status_ranges] == [(500, 599), (429, 429)]
     assert {field.name for field, on in grpc.retry.conditions.ListFields() if on} == {"deadine_exceeded", "unavailable"}
     assert not http.retry.HasField("timeout")
+
+
+def test_a_backend_that_does_not_exist_answers_for_itself() -> None:
+    """Requirement: it is written as Linkerd writes it, without a kind and with a failure that always happens."""
+    about, own = About(name="x"), OpaqueRoute(About(name="x"), None, forbidden=True)
+    gone = Backend(
+        About("Service", "gone", "core", "default", 80), None, 1, failure=Fail(500, "Service not found gone")
+    )
+    good = Backend(about, Balance("web.default.svc.cluster.local:80"), 9)
+    route = OutboundRoute(about, (), (OutboundRule((HttpMatch(),), (good, gone)),))
+    told = outbound.policy(OutboundPolicy(about, Protocol.HTTP1, (route,), (), own)).protocol.http1
+    first, second = told.routes[0].rules[0].backends.random_available.backends
+    assert (first.weight, first.backend.backend.WhichOneof("kind"), len(first.backend.filters)) == (9, "balancer", 0)
+    assert (second.weight, second.backend.backend.WhichOneof("kind")) == (1, None)
+    (fault,) = second.backend.filters
+    assert (fault.failure_injector.status, fault.failure_injector.message) == (500, "Service not found gone")
+    assert fault.failure_injector.ratio == http_route_pb2.Ratio(numerator=1, denominator=1)
+
+
+def test_a_profile_keeps_its_meaning() -> None:
+    """Requirement: conditions, classes, retries, timeout, budget, split in ten-thousandths, and the document's name."""
+    condition = AllOf((MethodIs("GET"), NotThat(AnyOf((PathPattern("/a"),)))))
+    classes = (
+        ResponseClass(NotThat(AllOf((StatusRange(0, 499), AnyOf(())))), False),
+        ResponseClass(StatusRange(500), True),
+    )
+    routes = (ProfileRoute("one", condition, classes, True, 1.5), ProfileRoute("two", MethodIs("PURGE")))
+    about = About("ServiceProfile", "web.default.svc.cluster.local", "linkerd.io", "shop")
+    split = (Override("a:80", 900), Override("b:80", 100))
+    told = destination.profile(
+        Profile("web", written=about, routes=routes, budget=RetryBudget(0.5, 3, 60.0), overrides=split)
+    )
+    first, second = told.routes
+    method, opposite = first.condition.all.matches
+    assert method.method.registered == 0
+    assert getattr(opposite, "not").any.matches[0].path.regex == "/a"
+    assert [each.is_failure for each in first.response_classes] == [False, True]
+    inner = getattr(first.response_classes[0].condition, "not").all.matches
+    assert (inner[0].status.min, inner[0].status.max, inner[1].WhichOneof("match")) == (0, 499, "any")
+    assert (first.is_retryable, first.timeout, dict(first.metrics_labels)) == (
+        True,
+        wire.duration(1.5),
+        {"route": "one"},
+    )
+    assert (second.condition.method.unregistered, second.HasField("timeout")) == ("PURGE", False)
+    assert (told.retry_budget.retry_ratio, told.retry_budget.min_retries_per_second) == (0.5, 3)
+    assert told.retry_budget.ttl == wire.duration(60)
+    assert [(each.authority, each.weight) for each in told.dst_overrides] == [("a:80", 9000), ("b:80", 1000)]
+    assert (told.profile_ref.resource.kind, told.profile_ref.resource.namespace) == ("ServiceProfile", "shop")
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace"),
+    [('{"ns":"shop","pod":"a"}', "shop"), ("ns:shop", "shop"), ("", ""), ("{", ""), ('{"ns":1}', ""), ("[]", "")],
+)
+def test_a_profile_is_asked_for_by_somebody(context: str, namespace: str) -> None:
+    """Requirement: the client's namespace is in the context token, in either form; else it is nobody's."""
+    request = destination_pb2.GetDestination(path="10.0.0.1:80", context_token=context)
+    assert ask.get_profile(request, "cluster.local") == ask.ProfileOf(Address("10.0.0.1", 80), namespace)

@@ -1,9 +1,11 @@
 """Endpoints as differences, and profiles."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from weft.compile.answer import Address, Endpoint, Endpoints, Profile
 from weft.gen import destination_pb2 as pb
+from weft.model.profile import AllOf, AnyOf, Condition, MethodIs, NotThat, PathPattern, ProfileRoute, StatusRange
 from weft.serve.encode import wire
 
 PER_MESSAGE = 1000
@@ -48,15 +50,61 @@ def endpoint(one: Endpoint) -> pb.WeightedAddr:
 
 
 def profile(told: Profile) -> pb.DestinationProfile:
-    """Return a profile; the retry budget is the default, for routes only a ServiceProfile could give."""
-    budget = pb.RetryBudget(retry_ratio=0.2, min_retries_per_second=10, ttl=wire.duration(10))
+    """Return a profile with its routes, the retry budget (Linkerd's default where none is written) and the split."""
+    budget = pb.RetryBudget(
+        retry_ratio=told.budget.ratio,
+        min_retries_per_second=told.budget.least_per_second,
+        ttl=wire.duration(told.budget.ttl),
+    )
     return pb.DestinationProfile(
+        routes=[_route(each) for each in told.routes],
+        dst_overrides=[pb.WeightedDst(authority=each.authority, weight=each.weight * 10) for each in told.overrides],
+        profile_ref=wire.metadata(told.written) if told.written is not None else None,
         retry_budget=budget,
         opaque_protocol=told.opaque,
         fully_qualified_name=told.name,
         endpoint=endpoint(told.endpoint) if told.endpoint is not None else None,
         parent_ref=wire.metadata(told.parent) if told.parent is not None else None,
     )
+
+
+def _route(route: ProfileRoute) -> pb.Route:
+    classes = [pb.ResponseClass(condition=_answers(each.condition), is_failure=each.failure) for each in route.classes]
+    return pb.Route(
+        condition=_requests(route.condition),
+        response_classes=classes,
+        metrics_labels={"route": route.name},
+        is_retryable=route.retryable,
+        timeout=wire.duration(route.timeout) if route.timeout is not None else None,
+    )
+
+
+def _requests(condition: Condition) -> pb.RequestMatch:
+    if isinstance(condition, PathPattern):
+        return pb.RequestMatch(path=pb.PathMatch(regex=condition.regex))
+    if isinstance(condition, MethodIs):
+        return pb.RequestMatch(method=wire.method(condition.name))
+    if isinstance(condition, AllOf):
+        return pb.RequestMatch(all=pb.RequestMatch.Seq(matches=[_requests(each) for each in condition.each]))
+    if isinstance(condition, AnyOf):
+        return pb.RequestMatch(any=pb.RequestMatch.Seq(matches=[_requests(each) for each in condition.each]))
+    if isinstance(condition, NotThat):
+        opposite: dict[str, Any] = {"not": _requests(condition.one)}  # a word of Python
+        return pb.RequestMatch(**opposite)
+    raise TypeError(f"not about requests: {condition}")
+
+
+def _answers(condition: Condition) -> pb.ResponseMatch:
+    if isinstance(condition, StatusRange):
+        return pb.ResponseMatch(status=pb.HttpStatusRange(min=condition.least, max=condition.most))
+    if isinstance(condition, AllOf):
+        return pb.ResponseMatch(all=pb.ResponseMatch.Seq(matches=[_answers(each) for each in condition.each]))
+    if isinstance(condition, AnyOf):
+        return pb.ResponseMatch(any=pb.ResponseMatch.Seq(matches=[_answers(each) for each in condition.each]))
+    if isinstance(condition, NotThat):
+        opposite: dict[str, Any] = {"not": _answers(condition.one)}
+        return pb.ResponseMatch(**opposite)
+    raise TypeError(f"not about answers: {condition}")
 
 
 def _tls(identity: str, server_name: str) -> pb.TlsIdentity:
