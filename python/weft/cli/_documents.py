@@ -151,12 +151,20 @@ def sections(rows: Rows, wide: bool, cells: dict[str, tuple[list[str], object]])
     for kind in kinds:
         of_kind = [row for row in rows if row["kind"] == kind]
         titles, line = cells.get(kind, ([], None))
-        head = ["NAMESPACE", "NAME", *titles, *(["SOURCE", "ORIGIN"] if wide or not titles else [])]
+        states = any("state" in row for row in of_kind)
+        head = [
+            "NAMESPACE",
+            "NAME",
+            *titles,
+            *(["STATUS"] if states else []),
+            *(["SOURCE", "ORIGIN"] if wide or not titles else []),
+        ]
         body = [
             [
                 str(row["namespace"]) or "-",
                 str(row["name"]) if len(kinds) == 1 else resource(row),
                 *(line(row) if callable(line) else []),
+                *([str(row.get("state", "-"))] if states else []),
                 *([str(row["source"]), str(row["origin"]) or "-"] if wide or not titles else []),
             ]
             for row in of_kind

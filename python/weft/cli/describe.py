@@ -18,10 +18,10 @@ from weft.cli._shared import Rows, fail, mesh_option, table
 def command(kind: str, name: str | None, namespace: str, mesh: str) -> None:
     """Show a document, where it was written, what refers to it and, of a Workload, its replicas."""
     from weft.lib.errors import WeftError
-    from weft.local import client
+    from weft.local import client, status
 
     try:
-        everything = client.rows(mesh, {"do": "documents"})
+        everything = status.beside(client.rows(mesh, {"do": "documents"}), mesh)
         chosen = found(everything, kind, name, namespace)
         replicas = client.rows(mesh, {"do": "ps"})
     except WeftError as problem:
@@ -42,8 +42,10 @@ def _text(row: dict[str, object], everything: Rows, replicas: Rows) -> str:
         *_mapping("Annotations", about.get("annotations")),
     ]
     for part in ("spec", "status"):
-        if part in content:
+        if part in content and not (part == "status" and "state" in row):
             lines += [f"{part.capitalize()}:", *(f"  {line}" for line in as_yaml(content[part]).splitlines())]
+    if "state" in row:
+        lines += _conditions(content["status"])
     own = [each for each in replicas if _belongs(each, row)]
     if own:
         titles = ["NAME", "READY", "RESTARTS", "ADDRESS", "STATUS"]
@@ -53,6 +55,27 @@ def _text(row: dict[str, object], everything: Rows, replicas: Rows) -> str:
     if related:
         lines += ["Referred to by:", *(f"  {resource(each)}  {each['origin']}".rstrip() for each in related)]
     return "\n".join(lines)
+
+
+def _conditions(status: dict[str, Any]) -> list[str]:
+    """One line for each condition; of a route, for each of its parents."""
+    parts = [("-", status["conditions"])] if "conditions" in status else []
+    for each in status.get("parents", []):
+        ref = each["parentRef"]
+        port = ref.get("port") or ref.get("sectionName")
+        parts.append(
+            (f"{ref['kind']}/{ref['namespace']}/{ref['name']}" + (f":{port}" if port else ""), each["conditions"])
+        )
+    titles = ["PARENT", "CONDITION", "STATUS", "REASON", "MESSAGE"]
+    cells = [
+        [parent, each["type"], each["status"], each["reason"], each["message"] or "-"]
+        for parent, conditions in parts
+        for each in conditions
+    ]
+    if not cells:
+        return ["Conditions:   none: it has no parent that is one here"]
+    shown = [line[1:] for line in cells] if all(line[0] == "-" for line in cells) else cells
+    return ["Conditions:", *(f"  {line}" for line in table(titles[-len(shown[0]) :], shown).splitlines())]
 
 
 def _mapping(title: str, value: object) -> list[str]:

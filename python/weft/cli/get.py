@@ -21,10 +21,11 @@ from weft.cli._shared import fail, mesh_option
 def command(kind: str, name: str | None, namespace: str | None, output: str, mesh: str) -> None:
     """Show documents as they are in force: Workloads, Services, Pods, routes, policies ... (`all`: every kind)."""
     from weft.lib.errors import WeftError
-    from weft.local import client
+    from weft.local import client, status
 
     try:
         rows = found(client.rows(mesh, {"do": "documents"}), kind, name, namespace)
+        rows = status.beside(rows, mesh)
     except WeftError as problem:
         fail(problem)
     if output in ("json", "yaml"):
@@ -72,6 +73,16 @@ def _server(row: dict[str, object]) -> list[str]:
     return [str(spec.get("port")), spec.get("proxyProtocol", "unknown"), spec.get("accessPolicy", "deny")]
 
 
+def _profile(row: dict[str, object]) -> list[str]:
+    spec = _spec(row)
+    return [str(len(spec.get("routes") or [])), str(len(spec.get("dstOverrides") or []))]
+
+
+def _target(row: dict[str, object]) -> list[str]:
+    ref = _spec(row).get("targetRef", {})
+    return [f"{ref.get('kind')}/{ref.get('name')}"]
+
+
 CELLS: dict[str, tuple[list[str], object]] = {
     "Workload": (["REPLICAS", "COMMAND"], _workload),
     "Service": (["CLUSTER_IP", "PORTS"], _service),
@@ -79,4 +90,6 @@ CELLS: dict[str, tuple[list[str], object]] = {
     "HTTPRoute": (["PARENTS", "HOSTNAMES", "RULES"], _route),
     "GRPCRoute": (["PARENTS", "HOSTNAMES", "RULES"], _route),
     "Server": (["PORT", "PROTOCOL", "ACCESS_POLICY"], _server),
+    "ServiceProfile": (["ROUTES", "OVERRIDES"], _profile),
+    "AuthorizationPolicy": (["TARGET"], _target),
 }
