@@ -57,6 +57,14 @@ def refused(channel):
         return {"code": error.code().name}
 
 
+def once(channel):
+    try:
+        list(channel.unary_stream(SERVICE + sys.argv[3])(sys.argv[4].encode(), timeout=PATIENCE))
+    except grpc.RpcError as error:
+        return {"code": error.code().name}
+    return {"code": "OK"}
+
+
 def retried(channel):
     def call(method, request, *metadata):
         said = []
