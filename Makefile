@@ -117,6 +117,7 @@ generate: .venv/.locked ## Regenerate the code made from proto/, the test vector
 	.venv/bin/python proto/generate.py
 	.venv/bin/python -m tests.wire_vectors
 	.venv/bin/python -m tests.policy_vectors
+	.venv/bin/python -m tests.route_vectors
 	.venv/bin/python -m tests.http1_vectors
 
 .PHONY: docs

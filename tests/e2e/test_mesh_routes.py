@@ -1,11 +1,14 @@
 """Routes in a mesh: what matches, what filters do, who a route is for, what bad backends cost, and service profiles."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.e2e.applications import FILES, Python, ask, idle, text
 
 from weft.testing import Mesh, wait_until
@@ -13,6 +16,7 @@ from weft.testing import Mesh, wait_until
 pytestmark = pytest.mark.e2e
 GATEWAY = "gateway.networking.k8s.io/v1"
 GRPC, HTTP = 8080, 8081
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "routes.md"
 Asked = tuple[str, str, dict[str, str]]
 
 
@@ -301,3 +305,36 @@ def test_a_profile_splits_and_goes_before_routes(mesh: Mesh, python: Python) -> 
     assert row.split()[-1] == "RouteReasonConflicted"
     described = mesh.run("describe", "httproute", "passed-over").stdout
     assert "ServiceProfile/default/one.default.svc.cluster.local (" in described
+
+
+def pages(python: Python, name: str) -> dict[str, Any]:
+    """A plain HTTP server on the port that the page about routes uses."""
+    workload = python.server(name)
+    command = [python.program, "-m", "http.server", "8080"]
+    return workload | {
+        "spec": {"command": command, "ports": [{"port": 8080}], "readiness": {"tcpSocket": {"port": 8080}}}
+    }
+
+
+def test_the_page_about_routes_holds(mesh: Mesh, python: Python) -> None:
+    """Requirement: the documents of docs/reference/routes.md are good and are obeyed; its commands work."""
+    page = PAGE.read_text()
+    documents = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    servers = [pages(python, name) for name in ("web", "web-next")]
+    mesh.edit(text(*fixed(python), *servers, *documents))
+
+    def redirected() -> bool:
+        answer = ask(mesh, python, "client-0", "raw.py", "status", "web", 8080, "/old")
+        return answer["status"] == 302 and answer["headers"]["location"] == "http://web:8080/new"
+
+    wait_until(lambda: mesh.replicas().get("web-0", {}).get("ready"), "the server of the page is ready")
+    wait_until(redirected, "the route of the page is obeyed")
+    commands = re.findall(r"^\$ weft (.*?)(?: +#.*)?$", page, re.MULTILINE)
+    assert len(commands) > 3
+    for line in commands:
+        verb, *arguments = line.split()
+        done = mesh.run(verb, *arguments)
+        assert done.returncode == 0, (line, done.stderr)
+    rows = mesh.run("get", "all").stdout.splitlines()
+    states = {row.split()[1]: row.split()[-1] for row in rows if "httproute" in row or "serviceprofile" in row}
+    assert set(states.values()) == {"Accepted"}, states

@@ -117,7 +117,7 @@ class _Teller:
         if not ports:
             wanted = parent.section or parent.port
             return _no_parent(f"Service {parent.name} has no port {wanted}")
-        return self.unsupported(route) or self.passed_over(route, service, ports) or _accepted()
+        return self.unsupported(route) or self.passed_over(route, service, ports) or _accepted(_ignored(route))
 
     def unsupported(self, route: Route, at_server: Callable[[Rule], str] | None = None) -> Condition | None:
         for number, rule in enumerate(route.rules):
@@ -213,6 +213,11 @@ def _ports(service: Service, parent: ParentRef) -> list[ServicePort]:
     if service.headless and parent.port is not None and service.port(parent.port) is None:
         return [ServicePort("", parent.port, parent.port)]
     return [port for port in service.ports if port.protocol == "TCP"]
+
+
+def _ignored(route: Route) -> str:
+    fields = [f"spec.rules[{number}].{name}" for number, rule in enumerate(route.rules) for name in rule.ignored]
+    return f"without effect here: {_listed(fields)}" if fields else ""
 
 
 def _accepted(message: str = "") -> Condition:

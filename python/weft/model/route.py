@@ -124,6 +124,8 @@ class Rule:
     filters: tuple[Filter, ...]
     backends: tuple[BackendRef, ...] | None
     request_timeout: float | None = None
+    ignored: tuple[str, ...] = ()
+    """Fields of the Gateway API that are written and have no effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from weft.resources.tree import Path, Tree
 from weft.resources.workload import PortNumber
 
 
-class Written(msgspec.Struct, frozen=True, rename="camel"):
-    """What all parts of the kinds share."""
+class Written(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What all parts share: a misspelt field would make a rule take other requests, or send them elsewhere."""
 
 
 class WrittenText(Written, frozen=True):
@@ -74,6 +74,12 @@ class WrittenFilter(Written, frozen=True):
     request_header_modifier: WrittenEdit | None = None
     response_header_modifier: WrittenEdit | None = None
     request_redirect: WrittenRedirect | None = None
+    # Of filters that are known and not supported: what is in them is not looked at.
+    url_rewrite: object = None
+    request_mirror: object = None
+    extension_ref: object = None
+    cors: object = None
+    external_auth: object = None
 
 
 class WrittenParent(Written, frozen=True):
@@ -105,15 +111,19 @@ class WrittenRule(Written, frozen=True):
     filters: tuple[WrittenFilter, ...] = ()
     backend_refs: tuple[WrittenBackend, ...] | None = None
     timeouts: WrittenTimeouts = WrittenTimeouts()
+    name: str = ""
+    retry: object = None
+    session_persistence: object = None
 
 
 class WrittenSpec(Written, frozen=True):
     parent_refs: tuple[WrittenParent, ...] = ()
     hostnames: tuple[str, ...] = ()
     rules: tuple[WrittenRule, ...] | None = None
+    use_default_gateways: object = None
 
 
-class WrittenRoute(Written, frozen=True):
+class WrittenRoute(msgspec.Struct, frozen=True):
     metadata: Metadata
     spec: WrittenSpec
 
@@ -196,6 +206,11 @@ class _Rule:
             if not rule.backend_refs  # an empty list says what no list says
             else tuple(self.backend(ref, index) for index, ref in enumerate(rule.backend_refs)),
             request_timeout=self.timeouts(rule.timeouts),
+            ignored=tuple(
+                name
+                for name, value in (("retry", rule.retry), ("sessionPersistence", rule.session_persistence))
+                if value is not None
+            ),
         )
 
     def http(self, match: WrittenMatch, index: int) -> model.HttpMatch:

@@ -93,6 +93,13 @@ def test_a_route_that_is_not_obeyed_says_why(documents: list[str], reason: str, 
     assert wrong("r", *documents) == [("Accepted", reason, message)]
 
 
+def test_what_has_no_effect_is_said() -> None:
+    """Requirement: a route is accepted with fields that do nothing here, and names them."""
+    ((accepted, _),) = (each.conditions for each in told("r", WEB, route(rules="[{}, {retry: {attempts: 2}}]")))
+    assert accepted.holds
+    assert accepted.message == "without effect here: spec.rules[1].retry"
+
+
 def test_clients_of_another_namespace_have_their_own_rivals() -> None:
     """Requirement: a GRPCRoute of the Service's namespace does not conflict with the HTTPRoute of a client's."""
     assert wrong("mine", WEB, GRPC, route(namespace="shop", name="mine")) == []

@@ -68,3 +68,29 @@ def test_an_empty_list_of_backends_is_none() -> None:
     told = load("{backendRefs: []}")
     assert isinstance(told, Route)
     assert told.rules[0].backends is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{matchs: [{path: {value: /a}}]}",
+        "{backendRef: [{name: web, port: 80}]}",
+        "{matches: [{headers: [{name: a, val: b, value: b}]}]}",
+        "{matches: [{queryparams: [{name: a, value: b}]}]}",
+        "{timeouts: {requests: 1s}}",
+    ],
+)
+def test_a_misspelt_field_is_told(rule: str) -> None:
+    """Requirement: it would make the rule take other requests, or send them elsewhere."""
+    told = load(rule)
+    assert isinstance(told, Problem)
+    assert (told.code, told.line) == ("unknown-field", 7)
+
+
+def test_fields_that_have_no_effect_are_remembered() -> None:
+    """Requirement: what the Gateway API knows is no mistake; the route's status says that it does nothing here."""
+    told = load("{name: first, retry: {attempts: 2}, sessionPersistence: {sessionName: a}}")
+    assert isinstance(told, Route)
+    assert told.rules[0].ignored == ("retry", "sessionPersistence")
+    mirrored = load("{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}]}")
+    assert isinstance(mirrored, Route)

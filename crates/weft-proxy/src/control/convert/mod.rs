@@ -44,4 +44,6 @@ fn unknown<T>(what: &str) -> Result<T, Invalid> {
 #[cfg(test)]
 mod policy_vectors;
 #[cfg(test)]
+mod route_vectors;
+#[cfg(test)]
 mod tests;
