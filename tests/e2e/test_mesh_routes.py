@@ -204,6 +204,10 @@ def test_a_backend_that_does_not_exist_answers_its_share(mesh: Mesh, python: Pyt
     accepted, resolved = parent["conditions"]
     assert (accepted["type"], accepted["status"]) == ("Accepted", "True")
     assert (resolved["status"], resolved["reason"]) == ("False", "BackendNotFound")
+    checked = mesh.run("check").stdout
+    assert (
+        "HTTPRoute/default/only: BackendNotFound, Service one has no port 1 (spec.rules[0].backendRefs[0])" in checked
+    )
     described = mesh.run("describe", "httproute", "bad").stdout
     assert "Service not found gone (spec.rules[0].backendRefs[1])" in described
 

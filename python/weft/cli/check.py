@@ -27,11 +27,12 @@ def command(files: tuple[Path, ...], mesh: str, output: str) -> None:
     """
     from weft.lib.clock import system
     from weft.lib.errors import WeftError
-    from weft.local import checks, client, machine
+    from weft.local import checks, client, machine, status
 
     found = machine.findings(mesh, files)
     try:
         found += checks.identity(client.ask(mesh, {"do": "identity"}), system())
+        found += status.findings(mesh)
     except WeftError as problem:
         found.append(checks.Finding("mesh", f"{mesh} answers", checks.Outcome.WARNING, problem.reason, problem.hint))
     if output == "json":

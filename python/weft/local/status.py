@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from weft.compile.status import KINDS, Condition, Status, statuses
 from weft.local import policy
+from weft.local.checks import Finding, Outcome
 from weft.model import ObjectId
 from weft.model.route import ParentRef
 
@@ -20,6 +21,21 @@ def beside(rows: list[Row], mesh: str) -> list[Row]:
         return rows
     told = statuses(policy.snapshot(mesh))
     return [_row(row, told) for row in rows]
+
+
+def findings(mesh: str) -> list[Finding]:
+    """Say what is not obeyed as it is written, in a mesh that runs."""
+    told = statuses(policy.snapshot(mesh))
+    wrong = [
+        f"{which}: {condition.reason}, {condition.message}"
+        for which, found in told.items()
+        for each in found
+        for condition in each.wrong
+    ]
+    if not wrong:
+        return [Finding("mesh", "routes and policies are obeyed as written", Outcome.OK)]
+    hint = "weft describe KIND NAME has all conditions of a document"
+    return [Finding("mesh", "routes and policies are obeyed as written", Outcome.WARNING, each, hint) for each in wrong]
 
 
 def _row(row: Row, told: Mapping[ObjectId, tuple[Status, ...]]) -> Row:

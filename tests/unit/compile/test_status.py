@@ -205,7 +205,7 @@ def test_profiles_say_what_is_not_there() -> None:
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(meshes, st.randoms(use_true_random=False))
 def test_the_order_of_documents_is_irrelevant(mesh: list[Document], random: Random) -> None:
     """Requirement: the same documents in any order, put in one by one or at once, have the same status."""
