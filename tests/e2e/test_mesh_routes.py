@@ -172,7 +172,7 @@ def test_weights_are_shares_of_the_requests(mesh: Mesh, python: Python) -> None:
     """Requirement: 3 to 1 within the width of chance (five standard deviations), and nothing for weight 0."""
     documents = [route("split", said("split", backendRefs=to(("one", 3), ("two", 1), ("three", 0))))]
     in_force(mesh, python, documents, get(), "split")
-    total = 600
+    total = 240
     found = Counter(each["body"]["replica"] for each in asked(mesh, python, *[get()] * total))
     assert found.keys() == {"one-0", "two-0"}
     assert abs(found["two-0"] - total / 4) <= 5 * (total * 3 / 16) ** 0.5, found
@@ -188,10 +188,10 @@ def test_a_backend_that_does_not_exist_answers_its_share(mesh: Mesh, python: Pyt
         route("only", said("only", backendRefs=to(("one", 1), port=1)), parent="two"),
     ]
     in_force(mesh, python, documents, get(), "500")
-    found = asked(mesh, python, *[get()] * 100)
+    found = asked(mesh, python, *[get()] * 60)
     assert {each["status"] for each in found} == {200, 500}
     good = [each for each in found if each["status"] == 200]
-    assert 10 < len(good) < 90
+    assert 10 < len(good) < 50
     assert {each["body"]["replica"] for each in good} == {"one-0"}
     assert {each["headers"]["l5d-proxy-error"] for each in found if each["status"] == 500} == {"Service not found gone"}
     (answer,) = asked(mesh, python, get(), host="two")
@@ -204,10 +204,6 @@ def test_a_backend_that_does_not_exist_answers_its_share(mesh: Mesh, python: Pyt
     accepted, resolved = parent["conditions"]
     assert (accepted["type"], accepted["status"]) == ("Accepted", "True")
     assert (resolved["status"], resolved["reason"]) == ("False", "BackendNotFound")
-    checked = mesh.run("check").stdout
-    assert (
-        "HTTPRoute/default/only: BackendNotFound, Service one has no port 1 (spec.rules[0].backendRefs[0])" in checked
-    )
     described = mesh.run("describe", "httproute", "bad").stdout
     assert "Service not found gone (spec.rules[0].backendRefs[1])" in described
 
@@ -267,15 +263,20 @@ def test_a_profile_retries_and_times_out(mesh: Mesh, python: Python) -> None:
     a route's timeout ends what takes longer; other calls are as they were.
     """
     slow = {"name": "waits", "condition": {"all": [{"method": "POST"}, {"pathRegex": ".*/Wait"}]}, "timeout": "300ms"}
-    mesh.edit(text(*fixed(python), profile("four", routes=[BROKEN, slow])))
+    poor = {"retryRatio": 0, "minRetriesPerSecond": 0, "ttl": "10s"}
+    profiles = [profile("four", routes=[BROKEN, slow]), profile("three", routes=[BROKEN, slow], retryBudget=poor)]
+    mesh.edit(text(*fixed(python), *profiles))
 
-    def call(method: str, request: str) -> str:
-        return str(ask(mesh, python, "client-0", "rpc.py", "once", f"four:{GRPC}", method, request)["code"])
+    def call(method: str, request: str, server: str = "four") -> str:
+        return str(ask(mesh, python, "client-0", "rpc.py", "once", f"{server}:{GRPC}", method, request)["code"])
 
     wait_until(lambda: call("Wait", "") == "DEADLINE_EXCEEDED", "the timeout holds")
     assert call("FailFirst", "mine") == "OK"
     assert call("Fail", "x") == "ABORTED"
+    wait_until(lambda: call("Wait", "", "three") == "DEADLINE_EXCEEDED", "the other profile holds")
+    assert call("FailFirst", "poor", "three") == "UNAVAILABLE", "there was no budget"
     about = {"route_kind": "ServiceProfile", "route_name": "four.default.svc.cluster.local"}
+    about |= {"route_section_name": "fails first"}
     assert mesh.counted("client-0", "outbound_http_route_retry_requests_total", about) == 2
 
 

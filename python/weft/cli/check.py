@@ -27,12 +27,12 @@ def command(files: tuple[Path, ...], mesh: str, output: str) -> None:
     """
     from weft.lib.clock import system
     from weft.lib.errors import WeftError
-    from weft.local import checks, client, machine, status
+    from weft.local import checks, client, machine, policy, status
 
     found = machine.findings(mesh, files)
     try:
         found += checks.identity(client.ask(mesh, {"do": "identity"}), system())
-        found += status.findings(mesh)
+        found += status.findings(policy.snapshot(mesh))
     except WeftError as problem:
         found.append(checks.Finding("mesh", f"{mesh} answers", checks.Outcome.WARNING, problem.reason, problem.hint))
     if output == "json":

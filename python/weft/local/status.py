@@ -10,6 +10,7 @@ from weft.local import policy
 from weft.local.checks import Finding, Outcome
 from weft.model import ObjectId
 from weft.model.route import ParentRef
+from weft.model.snapshot import Snapshot
 
 Row = dict[str, object]
 CONTROLLER = "mesh.weft.dev/control-plane"
@@ -23,15 +24,16 @@ def beside(rows: list[Row], mesh: str) -> list[Row]:
     return [_row(row, told) for row in rows]
 
 
-def findings(mesh: str) -> list[Finding]:
-    """Say what is not obeyed as it is written, in a mesh that runs."""
-    told = statuses(policy.snapshot(mesh))
+def findings(snapshot: Snapshot) -> list[Finding]:
+    """Say what is not obeyed as it is written."""
+    told = statuses(snapshot)
     wrong = [
         f"{which}: {condition.reason}, {condition.message}"
         for which, found in told.items()
         for each in found
         for condition in each.wrong
     ]
+    wrong = list(dict.fromkeys(wrong))  # a backend is gone for every parent alike
     if not wrong:
         return [Finding("mesh", "routes and policies are obeyed as written", Outcome.OK)]
     hint = "weft describe KIND NAME has all conditions of a document"
