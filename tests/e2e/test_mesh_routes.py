@@ -310,6 +310,7 @@ def test_a_profile_splits_and_goes_before_routes(mesh: Mesh, python: Python) -> 
     assert row.split()[-1] == "RouteReasonConflicted"
     described = mesh.run("describe", "httproute", "passed-over").stdout
     assert "ServiceProfile/default/one.default.svc.cluster.local (" in described
+    assert "serviceprofile.linkerd.io/one.default.svc.cluster.local" in mesh.run("describe", "svc", "one").stdout
 
 
 def pages(python: Python, name: str) -> dict[str, Any]:

@@ -95,6 +95,8 @@ def _refers(other: dict[str, object], row: dict[str, object], everything: Rows) 
     """By name (parentRefs, targetRef, backendRefs), or by a selector that takes in the row's pods."""
     if other is row or other["kind"] in ("Pod", "Workload", "Namespace"):
         return False
+    if other["kind"] == "ServiceProfile" and row["kind"] == "Service":
+        return str(other["name"]).startswith(f"{row['name']}.{row['namespace']}.svc.")
     spec = _spec(other)
     refs = [*spec.get("parentRefs", []), *filter(None, [spec.get("targetRef")])]
     refs += [ref for rule in spec.get("rules", []) if isinstance(rule, dict) for ref in rule.get("backendRefs", [])]
