@@ -226,6 +226,28 @@ fn very_many_given_up_requests_lead_to_another_connection() {
     });
 }
 
+/// Requirement: requests that go their way to the end do not wear a connection out, with a body and without.
+#[test]
+fn a_connection_may_be_used_for_ever() {
+    talk(async {
+        let (upstream, _stop) = server(echo).await;
+        let (ended, _endings) = tokio::sync::mpsc::unbounded_channel();
+        let (mut connection, _stop) = proxy(upstream.clone(), ended).await;
+        let mut upstream = upstream;
+        for body in [None, Some("body")] {
+            for _ in 0..1_500 {
+                let (outgoing, mut pending) = ask(&connection, post(), body.is_none()).await;
+                if let Some(body) = body {
+                    outgoing.last(bytes(body)).await.expect("data");
+                }
+                let (_, mut answered) = answer(&mut pending).await.expect("answer");
+                assert_eq!(read(&mut answered).await.expect("body").0, body.unwrap_or_default().as_bytes());
+            }
+            assert!(connection.is_open() && upstream.is_open());
+        }
+    });
+}
+
 /// Requirement: a header block that never ends ends the connection instead of filling memory.
 #[test]
 fn endless_continuation_ends_the_connection() {
