@@ -63,6 +63,10 @@ bench-against: .venv/.programs ## Compare the proxy's CPU per request with anoth
 		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
 		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
 
+.PHONY: bench-control-plane
+bench-control-plane: .venv/.programs ## Measure the control plane: 1,000 Services, 1,000 streams (OPTIONS="--only endpoint"; see --help).
+	.venv/bin/python -m bench.control_plane $(OPTIONS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 600) each, or only TARGET=name; needs a nightly Rust toolchain.
 	@scripts/fuzz "$(CARGO_FUZZ)" "$(CARGO_FUZZ_VERSION)" "$(FUZZ_SECONDS)" $(TARGET)

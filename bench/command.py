@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench import scenario
 
-_PRIORITY = -10
+PRIORITY = -10
 """Of everything the bench starts, for every peer alike: what else runs on the machine disturbs less."""
 
 
@@ -29,5 +29,5 @@ def chosen(names: Sequence[str]) -> list[scenario.Scenario]:
     if isinstance(scenarios, str):
         sys.stderr.write(f"bench: {scenarios}\n")
         sys.exit(2)
-    os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+    os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     return scenarios
