@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -15,9 +16,11 @@ class Origin:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectId:
-    """What tells two documents apart. `group` is empty for the core kinds, `namespace` for a Namespace."""
+class ObjectId(NamedTuple):
+    """What tells two documents apart. `group` is empty for the core kinds, `namespace` for a Namespace.
+
+    A tuple, because every index is made of these: they are hashed and compared more often than anything else here.
+    """
 
     group: str
     kind: str

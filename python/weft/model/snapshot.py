@@ -4,6 +4,7 @@ A Snapshot never changes. `changed` makes the next one and says which keys it to
 everything but one shallow copy of the index. What a key finds is decided here, who asks for it is not.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -151,22 +152,21 @@ class Snapshot:
 
     def replaced(self, documents: Iterable[Document]) -> tuple["Snapshot", frozenset[Key]]:
         """Return the Snapshot of exactly these documents, and the keys that differ from this one's."""
-        wanted = {document.meta.id: document for document in documents}
-        changes: dict[ObjectId, Document | None] = {
-            each: document
-            for each, document in wanted.items()
-            if (known := self.documents.get(each)) is not document and known != document
-        }
-        changes.update((each, None) for each in self.documents if each not in wanted)
-        return self.changed(changes)
+        wanted: dict[ObjectId, Document | None] = {document.meta.id: document for document in documents}
+        return self.changed(wanted | {each: None for each in self.documents if each not in wanted})
 
     def changed(self, changes: Mapping[ObjectId, Document | None]) -> tuple["Snapshot", frozenset[Key]]:
-        """Return this Snapshot with documents put in or (None) taken out, and the keys that this touched."""
+        """Return this Snapshot with documents put in or (None) taken out, and the keys that this touched.
+
+        A document that is as it was touches nothing.
+        """
         documents, index = dict(self.documents), dict(self.index)
         touched: set[Key] = set()
         moved: dict[Key, set[ObjectId]] = {}
         for which, new in changes.items():
-            old = documents.pop(which, None)
+            old = documents.get(which)
+            if old is new or old == new:
+                continue
             before = keys_of(old, self.settings) if old is not None else frozenset()
             after = keys_of(new, self.settings) if new is not None else frozenset()
             touched |= before | after
@@ -174,8 +174,28 @@ class Snapshot:
                 moved.setdefault(key, set()).add(which)
             if new is not None:
                 documents[which] = new
+            else:
+                del documents[which]
         for key, ids in moved.items():  # each id was under the key and no longer is, or the reverse
-            now = sorted(set(index.pop(key, ())) ^ ids)
+            now = _toggled(index.pop(key, ()), ids)
             if now:
-                index[key] = tuple(now)
+                index[key] = now
         return Snapshot(self.settings, documents, index), frozenset(touched)
+
+
+def _toggled(known: tuple[ObjectId, ...], ids: set[ObjectId]) -> tuple[ObjectId, ...]:
+    """Return `known`, which is sorted, without those of `ids` that are in it and with the others."""
+    if len(ids) > FEW:
+        return tuple(sorted(set(known) ^ ids))
+    now = list(known)
+    for which in ids:
+        at = bisect_left(now, which)
+        if at < len(now) and now[at] == which:
+            del now[at]
+        else:
+            now.insert(at, which)
+    return tuple(now)
+
+
+FEW = 8
+"""So many are put in their places one by one: a label that thousands of pods carry is not sorted for one pod more."""
