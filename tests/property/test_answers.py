@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,7 @@ from weft.model.route import BackendRef, HttpMatch, ParentRef, Rule
 from weft.model.server import ProxyProtocol, Selector
 from weft.model.service import ServicePort
 from weft.model.settings import Settings
-from weft.model.snapshot import Snapshot
+from weft.model.snapshot import Snapshot, pod_label_key
 from weft.serve import encode
 
 NAMES, NAMESPACES, PORTS = ("a", "b"), ("x", "y"), (80, 81)
@@ -159,6 +160,30 @@ meshes = st.lists(documents(), max_size=8, unique_by=lambda document: document.m
 
 
 @settings(max_examples=50)
+@given(st.lists(meshes, min_size=1, max_size=8), st.data(), st.lists(questions, min_size=1, max_size=6))
+def test_changes_alone_equal_recomputed_from_nothing(
+    edits: list[list[Document]], data: st.DataObject, asked: list[Question]
+) -> None:
+    """Requirement: the same holds when only changes are told: documents put in, changed, told again and taken out."""
+    answers = Answers(Settings())
+    in_force: dict[ObjectId, Document] = {}
+    with ExitStack() as stack:
+        for question in asked:
+            stack.enter_context(answers.of(question))
+        for edit in edits:
+            changes: dict[ObjectId, Document | None] = {document.meta.id: document for document in edit}
+            if in_force:
+                changes |= dict.fromkeys(data.draw(st.sets(st.sampled_from(sorted(in_force)))))
+            answers.change(changes)
+            in_force |= {which: document for which, document in changes.items() if document is not None}
+            in_force = {which: document for which, document in in_force.items() if changes.get(which, document)}
+            fresh = Snapshot.of(Settings(), in_force.values())
+            assert answers.snapshot == fresh
+            for question in asked:
+                assert answers.now(question) == answer(fresh, question)[0]
+
+
+@settings(max_examples=50)
 @given(st.lists(meshes, min_size=1, max_size=5), st.lists(questions, min_size=1, max_size=6))
 def test_incremental_equals_recomputed_from_nothing(edits: list[list[Document]], asked: list[Question]) -> None:
     """Requirement: after any edits an answer that was kept is the one that a fresh Snapshot gives."""
@@ -246,3 +271,19 @@ def test_a_change_elsewhere_costs_nothing() -> None:
         own = Meta(id=ObjectId("", "Service", "x", "a"), origin=Origin("m", 1))
         answers.replace([Service(meta=own, ports=(), selector={}), Service(meta=other, ports=(), selector={})])
         assert answers.made == 2
+
+
+def test_a_label_of_many_pods_stays_sorted() -> None:
+    """Requirement: what a key finds is by id, whether one document came or many, and however they left."""
+    which = [ObjectId("", "Pod", "x", f"{number:03}") for number in range(100)]
+    labels = {"app": "a"}
+    pods: dict[ObjectId, Document | None] = {
+        each: Pod(meta=Meta(id=each, origin=Origin("m", 1), labels=labels), ips=(), ready=True, service_account="s")
+        for each in which
+    }
+    snapshot, _ = Snapshot(Settings()).changed({each: pods[each] for each in which[::2]})
+    for each in (which[51], which[1], which[99]):
+        snapshot, _ = snapshot.changed({each: pods[each]})
+    snapshot, _ = snapshot.changed(dict.fromkeys(which[4:8:2]))
+    left = sorted({*which[::2], which[51], which[1], which[99]} - {*which[4:8:2]})
+    assert [pod.meta.id for pod in snapshot.found(pod_label_key("x", "app", "a"))] == left

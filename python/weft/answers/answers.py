@@ -1,16 +1,16 @@
 """Holds the Snapshot in force and the answers that somebody waits for.
 
 Decides which questions a change concerns: those whose footprint holds a touched key. What an answer is, `compile` says.
-Lives on one event loop: `replace` runs to its end before a reader sees anything of it.
+Lives on one event loop: a change runs to its end before a reader sees anything of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from weft.compile import Answer, Question, answer
-from weft.model import Document
+from weft.model import Document, ObjectId
 from weft.model.settings import Settings
 from weft.model.snapshot import Key, Snapshot
 
@@ -67,8 +67,25 @@ class Answers:
         return len(self._entries)
 
     def replace(self, documents: Iterable[Document]) -> None:
+        """Put a Snapshot of exactly these documents in force."""
+        self._put(*self.snapshot.replaced(documents))
+
+    def change(self, changes: Mapping[ObjectId, Document | None]) -> None:
+        """Put documents in force, or (None) out of it; the others stay."""
+        self._put(*self.snapshot.changed(changes))
+
+    def now(self, question: Question) -> Answer:
+        """Return the answer as it is, without waiting for the next."""
+        entry = self._entries.get(question)
+        return entry.version.answer if entry else self._make(question)[0]
+
+    def of(self, question: Question) -> "Watch":
+        """Return the answer and all its later versions, to be read in a `with`."""
+        return Watch(self, question)
+
+    def _put(self, snapshot: Snapshot, touched: frozenset[Key]) -> None:
         """Put a new Snapshot in force and make again the answers that it touches."""
-        self.snapshot, touched = self.snapshot.replaced(documents)
+        self.snapshot = snapshot
         concerned: set[Question] = set()
         for key in touched:
             concerned |= self._concerned.get(key, set())
@@ -83,15 +100,6 @@ class Answers:
                 entry.changed = asyncio.Event()
         self.changed.set()
         self.changed = asyncio.Event()
-
-    def now(self, question: Question) -> Answer:
-        """Return the answer as it is, without waiting for the next."""
-        entry = self._entries.get(question)
-        return entry.version.answer if entry else self._make(question)[0]
-
-    def of(self, question: Question) -> "Watch":
-        """Return the answer and all its later versions, to be read in a `with`."""
-        return Watch(self, question)
 
     def _open(self, question: Question) -> _Entry:
         entry = self._entries.get(question)

@@ -10,6 +10,30 @@ A document with a problem is not among `documents`, the others are; whoever appl
 The values are in `weft.model` (`weft.model.workload` for mesh files). Nothing here knows sockets or protobuf.
 """
 
-from weft.resources.load import Loaded, Read, files_in, join, load_file, load_files, load_text, read_files, read_text
+from weft.resources.load import (
+    Loaded,
+    Read,
+    duplicate,
+    files_in,
+    is_document_file,
+    join,
+    load_file,
+    load_files,
+    load_text,
+    read_files,
+    read_text,
+)
 
-__all__ = ["Loaded", "Read", "files_in", "join", "load_file", "load_files", "load_text", "read_files", "read_text"]
+__all__ = [
+    "Loaded",
+    "Read",
+    "duplicate",
+    "files_in",
+    "is_document_file",
+    "join",
+    "load_file",
+    "load_files",
+    "load_text",
+    "read_files",
+    "read_text",
+]

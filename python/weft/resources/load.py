@@ -58,7 +58,12 @@ def read_files(paths: Iterable[Path | str]) -> Iterator[Read]:
 
 def files_in(directory: Path) -> list[Path]:
     """The files of a directory that hold documents, by name."""
-    return sorted(path for path in directory.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in directory.iterdir() if is_document_file(path.name))
+
+
+def is_document_file(name: str) -> bool:
+    """Whether a file of this name holds documents; a hidden one is somebody's draft."""
+    return name.endswith(SUFFIXES) and not name.startswith(".")
 
 
 def load_file(path: Path) -> Loaded:
@@ -113,10 +118,15 @@ def join(parts: Iterable[Loaded]) -> Loaded:
         for document in part.documents:
             first = documents.setdefault(document.meta.id, document)
             if first is not document:
-                origin = document.meta.origin
-                reason = f"{document.meta.id} is already written at {first.meta.origin}"
-                problems.append(problem(origin.file, origin.line, 1, "duplicate-document", reason))
+                problems.append(duplicate(first, document))
     return Loaded(tuple(documents.values()), tuple(sorted(problems)))
+
+
+def duplicate(first: Document, later: Document) -> Problem:
+    """What is wrong with a document that is already there."""
+    origin = later.meta.origin
+    reason = f"{later.meta.id} is already written at {first.meta.origin}"
+    return problem(origin.file, origin.line, 1, "duplicate-document", reason)
 
 
 def _document(document: tree.Tree) -> Document | list[Problem]:
@@ -164,5 +174,5 @@ KINDS: dict[tuple[str, str], Callable[[tree.Tree, str, str], Document | list[Pro
     ("policy.linkerd.io", "NetworkAuthentication"): network_authentication.parse,
     ("linkerd.io", "ServiceProfile"): service_profile.parse,
 }
-SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 16 * 1024 * 1024

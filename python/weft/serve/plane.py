@@ -70,7 +70,7 @@ async def running(options: Options, clock: Clock) -> AsyncIterator[Ports]:
         raise WeftError(f"cannot read {options.token_key}: {error.strerror}", "--token-key names a PEM file") from error
     issuing = InForce(options.issuer_directory, options.trust_anchors, options.lifetimes, clock())
     certify = Certify(issuing, verifier, answers, clock)
-    source = Directory(options.objects, answers.replace)
+    source = Directory(options.objects, answers.change)
     seen = asyncio.Event()
     listening = asyncio.Event()
     gauges.watch("weft_documents", "Documents in force", lambda: len(answers.snapshot.documents))

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from weft.lib.errors import WeftError
-from weft.model import Document
+from weft.model import Document, ObjectId
 from weft.sources import Directory
 from weft.sources.directory import changing
 
@@ -17,14 +17,20 @@ GOOD = "apiVersion: v1\nkind: Service\nmetadata: {{name: {}}}\n"
 
 
 class Seen:
-    """Keeps what a source published."""
+    """Keeps what a source published: all names that are in force after each time."""
 
     def __init__(self) -> None:
         self.states: list[list[str]] = []
+        self.documents: dict[ObjectId, Document] = {}
         self.changed = asyncio.Event()
 
-    def __call__(self, documents: Iterable[Document]) -> None:
-        self.states.append(sorted(document.meta.name for document in documents))
+    def __call__(self, changes: Mapping[ObjectId, Document | None]) -> None:
+        for which, document in changes.items():
+            if document is None:
+                del self.documents[which]
+            else:
+                self.documents[which] = document
+        self.states.append(sorted(which.name for which in self.documents))
         self.changed.set()
 
 
@@ -141,6 +147,25 @@ def test_a_change_that_does_not_end_is_said(tmp_path: Path, caplog: pytest.LogCa
     assert record.__dict__["fields"]["file"] == str(tmp_path / ".changing")
 
 
+def test_the_end_of_a_change_is_heard(tmp_path: Path) -> None:
+    """Requirement: a watched directory shows several files changed together as one change, soon after its end."""
+
+    async def watch() -> list[list[str]]:
+        seen, ready = Seen(), asyncio.Event()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            running = group.create_task(Directory(tmp_path, seen).run(ready), name="source")
+            await ready.wait()
+            seen.changed.clear()
+            with changing(tmp_path):
+                for name in ("a", "b"):
+                    (tmp_path / f"{name}.yaml").write_text(GOOD.format(name))
+            await seen.changed.wait()
+            running.cancel()
+        return seen.states
+
+    assert asyncio.run(watch()) == [[], ["a", "b"]]
+
+
 def test_a_change_that_failed_stays_unseen(tmp_path: Path) -> None:
     """Requirement: what a writer could not finish is not seen; its next change is."""
     seen = Seen()
@@ -158,6 +183,52 @@ def test_a_change_that_failed_stays_unseen(tmp_path: Path) -> None:
         (tmp_path / "b.yaml").write_text(GOOD.format("whole"))
     assert source.scan()
     assert seen.states == [["half", "whole"]]
+
+
+def test_a_volume_that_is_turned_over_is_read_anew(tmp_path: Path) -> None:
+    """Requirement: links into a directory behind `..data`, as Kubernetes mounts files, are seen to change."""
+    for version in ("1", "2"):
+        (tmp_path / f"..{version}").mkdir()
+        (tmp_path / f"..{version}" / "a.yaml").write_text(GOOD.format(f"version-{version}"))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+
+    async def watch() -> list[list[str]]:
+        seen, ready = Seen(), asyncio.Event()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            running = group.create_task(Directory(tmp_path, seen).run(ready), name="source")
+            await ready.wait()
+            seen.changed.clear()
+            (tmp_path / "..fresh").symlink_to("..2")
+            (tmp_path / "..fresh").rename(tmp_path / "..data")
+            await seen.changed.wait()
+            running.cancel()
+        return seen.states
+
+    assert asyncio.run(watch()) == [["version-1"], ["version-2"]]
+
+
+def test_of_a_document_in_two_files_the_first_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Requirement: the other is said once to be one too many, and takes its place when the first goes."""
+    seen = Seen()
+    source = Directory(tmp_path, seen)
+    for name in ("b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD.format("one"))
+    source.scan()
+    which = ObjectId("", "Service", "default", "one")
+    assert seen.documents[which].meta.origin.file == str(tmp_path / "b.yaml")
+    (tmp_path / "a.yaml").write_text(GOOD.format("one") + "---\n" + GOOD.format("two"))
+    source.scan()
+    assert seen.documents[which].meta.origin.file == str(tmp_path / "a.yaml")
+    for name, holder in (("a", "b"), ("b", "c")):
+        (tmp_path / f"{name}.yaml").unlink()
+        source.scan()
+        assert seen.documents[which].meta.origin.file == str(tmp_path / f"{holder}.yaml")
+    (tmp_path / "c.yaml").unlink()
+    source.scan()
+    assert seen.documents == {}
+    told = [record.getMessage().rpartition("/")[2] for record in caplog.records]
+    assert told == ["b.yaml:1", "a.yaml:1", "a.yaml:1", "b.yaml:1"]
 
 
 def test_a_missing_directory_is_said_at_the_start(tmp_path: Path) -> None:

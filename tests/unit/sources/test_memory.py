@@ -11,7 +11,7 @@ from weft.sources import Memory
 def test_what_is_put_in_is_answered_at_once_and_gone_when_removed() -> None:
     """Requirement: a change is in force when `put` or `remove` returns; ids replace, others stay."""
     answers = Answers(Settings())
-    source = Memory(answers.replace)
+    source = Memory(answers.change)
     ids = [ObjectId("", "Pod", "default", name) for name in ("a", "b")]
     pods = [Pod(meta=Meta(id=each, origin=Origin("m", 1)), ips=(), ready=True, service_account="s") for each in ids]
     source.put(*pods)
