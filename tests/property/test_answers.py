@@ -273,6 +273,26 @@ def test_a_change_elsewhere_costs_nothing() -> None:
         assert answers.made == 2
 
 
+def test_a_server_concerns_only_pods_with_its_label() -> None:
+    """Requirement: editing one workload's Server asks nothing again about the other workloads of its namespace."""
+    answers = Answers(Settings())
+
+    def pod(name: str) -> Pod:
+        about = Meta(id=ObjectId("", "Pod", "x", name), origin=Origin("m", 1), labels={"app": name})
+        return Pod(meta=about, ips=(), ready=True, service_account="s")
+
+    def server(access: str) -> Server:
+        about = Meta(id=ObjectId(GROUP, "Server", "x", "a"), origin=Origin("m", 1))
+        return Server(meta=about, pods=Selector({"app": "a"}), port=80, access_policy=access)
+
+    answers.replace([pod("a"), pod("b")])
+    with answers.of(InboundOf("x", "a", 80)), answers.of(InboundOf("x", "b", 80)):
+        made = answers.made
+        for access in ("deny", "all-authenticated"):
+            answers.change({server(access).meta.id: server(access)})
+        assert answers.made == made + 2
+
+
 def test_a_label_of_many_pods_stays_sorted() -> None:
     """Requirement: what a key finds is by id, whether one document came or many, and however they left."""
     which = [ObjectId("", "Pod", "x", f"{number:03}") for number in range(100)]

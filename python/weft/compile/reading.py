@@ -41,7 +41,7 @@ class Reading:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._found: dict[Key, tuple[ObjectId, ...]] = {}
+        self._documents: dict[Key, tuple[Document, ...]] = {}
 
     @property
     def settings(self) -> Settings:
@@ -51,7 +51,7 @@ class Reading:
     @property
     def because(self) -> Because:
         """Return what was looked up until now."""
-        return Because(dict(self._found))
+        return Because({key: tuple(each.meta.id for each in found) for key, found in self._documents.items()})
 
     def pod(self, namespace: str, name: str) -> Pod | None:
         """Return one pod."""
@@ -103,7 +103,9 @@ class Reading:
 
     def servers_of(self, pod: Pod, port: int) -> tuple[Server, ...]:
         """Return the Servers that are about a pod's port: the oldest first, then by name. The first one governs."""
-        servers = self._look(keys.server_key(pod.meta.namespace), Server)
+        namespace = pod.meta.namespace
+        options = (keys.server_label_key(namespace, label, value) for label, value in pod.meta.labels.items())
+        servers = (each for key in (keys.server_key(namespace), *options) for each in self._look(key, Server))
         about = (server for server in servers if server.governs(pod, port))
         return tuple(sorted(about, key=lambda server: (server.meta.created or NEVER, server.meta.name)))
 
@@ -122,10 +124,12 @@ class Reading:
 
     def server_authorizations_for(self, server: Server) -> tuple[ServerAuthorization, ...]:
         """Return the ServerAuthorizations that name or select the Server."""
-        found = self._look(keys.server_authorization_key(server.meta.namespace), ServerAuthorization)
+        namespace, name = server.meta.namespace, server.meta.name
+        by_name = self._look(keys.server_authorization_key(namespace, name), ServerAuthorization)
+        by_labels = self._look(keys.server_authorization_key(namespace), ServerAuthorization)
         return tuple(
             each
-            for each in found
+            for each in sorted((*by_name, *by_labels), key=lambda each: each.meta.id)
             if (
                 each.server == server.meta.name
                 if isinstance(each.server, str)
@@ -141,9 +145,10 @@ class Reading:
         return _first(self._look(key, NetworkAuthentication))
 
     def _look(self, key: Key, kind: type[D]) -> tuple[D, ...]:
-        documents = tuple(each for each in self._snapshot.found(key) if isinstance(each, kind))
-        self._found[key] = tuple(each.meta.id for each in documents)
-        return documents
+        documents = self._documents.get(key)
+        if documents is None:
+            documents = self._documents[key] = self._snapshot.found(key)
+        return tuple(each for each in documents if isinstance(each, kind))
 
 
 def _first(documents: tuple[D, ...]) -> D | None:

@@ -64,8 +64,13 @@ def route_key(namespace: str, name: str) -> Key:
 
 
 def server_key(namespace: str) -> Key:
-    """Find the Servers of a namespace; their selectors are for the reader to apply."""
+    """Find the Servers of a namespace whose selectors name no label; the rest of these is for the reader to apply."""
     return ("servers", namespace)
+
+
+def server_label_key(namespace: str, label: str, value: str) -> Key:
+    """Find the Servers of a namespace whose selectors ask for a label; each is found by one of those it asks for."""
+    return ("servers by label", namespace, label, value)
 
 
 def server_route_key(namespace: str, name: str) -> Key:
@@ -78,9 +83,9 @@ def policy_key(target: ObjectId) -> Key:
     return ("policies by target", target.group, target.kind, target.namespace, target.name)
 
 
-def server_authorization_key(namespace: str) -> Key:
-    """Find the ServerAuthorizations of a namespace; which Servers they mean is for the reader to apply."""
-    return ("server authorizations", namespace)
+def server_authorization_key(namespace: str, server: str = "") -> Key:
+    """Find the ServerAuthorizations of a namespace that name a Server; without a name those that select some."""
+    return ("server authorizations", namespace, server)
 
 
 def authentication_key(which: ObjectId) -> Key:
@@ -121,16 +126,27 @@ def keys_of(document: Document, settings: Settings) -> frozenset[Key]:
             )
         )
     if isinstance(document, Server):
-        return frozenset((server_key(about.namespace),))
+        return frozenset((_key_of_server(document),))
     if isinstance(document, AuthorizationPolicy):
         return frozenset((policy_key(document.target),))
     if isinstance(document, ServerAuthorization):
-        return frozenset((server_authorization_key(about.namespace),))
+        server = document.server if isinstance(document.server, str) else ""
+        return frozenset((server_authorization_key(about.namespace, server),))
     if isinstance(document, MeshTLSAuthentication | NetworkAuthentication):
         return frozenset((authentication_key(about.id),))
     if isinstance(document, ServiceProfile):
         return frozenset((profile_key(about.namespace, about.name),))
     return frozenset()
+
+
+def _key_of_server(server: Server) -> Key:
+    """Return the key of one label that a Server asks for, so that a change of it concerns only pods that have it."""
+    labels = server.pods.labels if server.pods is not None else {}
+    if not labels:
+        return server_key(server.meta.namespace)
+    # Whichever it is, the answers are the same; what the mesh writes is on every pod and would concern them all.
+    name = min(labels, key=lambda name: (name.startswith("linkerd.io/"), name))
+    return server_label_key(server.meta.namespace, name, labels[name])
 
 
 @dataclass(frozen=True, slots=True)
