@@ -5,7 +5,7 @@ Messages come serialised from the shared answers, so the handlers serialise noth
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 import grpc
@@ -77,9 +77,8 @@ def _once(request: type[M], read: Read[M], answers: Answers) -> grpc.RpcMethodHa
 def _watch(
     name: str, request: type[M], read: Read[M], answers: Answers, gauges: Gauges
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
-    async def handle(asked: M, context: Context) -> AsyncIterator[bytes]:
+    async def handle(asked: M, context: Context) -> None:
         with gauges.stream(name):
-            async for message in stream.watch(read(asked), answers, context):
-                yield message
+            await stream.watch(read(asked), answers, context)
 
     return grpc.unary_stream_rpc_method_handler(handle, request_deserializer=request.FromString)

@@ -4,7 +4,6 @@ A slow reader skips to the newest version instead of queueing the old ones: whil
 """
 
 import logging
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import NoReturn
 
@@ -30,8 +29,8 @@ async def once(question: Question | Unanswerable, answers: Answers, context: Con
     return encode.messages(None, answer)[0]
 
 
-async def watch(question: Question | Unanswerable, answers: Answers, context: Context) -> AsyncIterator[bytes]:
-    """Answer a call that wants every version from now on."""
+async def watch(question: Question | Unanswerable, answers: Answers, context: Context) -> None:
+    """Answer a call that wants every version from now on, until it ends."""
     if isinstance(question, Unanswerable):
         await refuse(question, context)
     try:
@@ -46,7 +45,7 @@ async def watch(question: Question | Unanswerable, answers: Answers, context: Co
                     # The Service is gone: the stream stays, since it may come back, and the proxy stops using the old.
                     answer = Endpoints(exists=False)
                 for message in version.encoded(sent_number, partial(encode.messages, sent, answer)):
-                    yield message
+                    await context.write(message)
                 sent, sent_number = answer, version.number
     except TooManyQuestions as error:
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))

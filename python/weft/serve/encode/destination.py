@@ -35,9 +35,7 @@ def endpoint(one: Endpoint) -> pb.WeightedAddr:
     if one.identity:
         result.tls_identity.CopyFrom(_tls(one.identity, one.server_name))
     if one.http2 or one.inbound_port:
-        result.http2.keep_alive.CopyFrom(
-            pb.Http2ClientParams.KeepAlive(interval=wire.duration(10), timeout=wire.duration(3), while_idle=True)
-        )
+        result.http2.keep_alive.CopyFrom(KEEP_ALIVE)
         if one.http2:
             result.protocol_hint.h2.SetInParent()
         elif one.opaque:
@@ -121,3 +119,4 @@ def _parts(addresses: list[Address]) -> Iterator[list[Address]]:
 
 
 WEIGHT = 10_000
+KEEP_ALIVE = pb.Http2ClientParams.KeepAlive(interval=wire.duration(10), timeout=wire.duration(3), while_idle=True)

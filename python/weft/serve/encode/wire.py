@@ -1,7 +1,8 @@
 """The small wire types that all messages are made of: addresses, durations, metadata, matches and header changes."""
 
 import ipaddress
-from datetime import timedelta
+import socket
+from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -12,17 +13,15 @@ from weft.model.route import Compare, GrpcMatch, HeaderEdit, HttpMatch, PathMatc
 
 def duration(seconds: float) -> Duration:
     """Return a Duration to the microsecond."""
-    result = Duration()
-    result.FromTimedelta(timedelta(seconds=seconds))
-    return result
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return Duration(seconds=whole, nanos=micros * 1000)
 
 
 def ip(text: str) -> net_pb2.IPAddress:
     """Return an address; IPv6 as two integers of 64 bits."""
-    address = ipaddress.ip_address(text)
-    number = int(address)
-    if address.version == 4:
-        return net_pb2.IPAddress(ipv4=number)
+    if ":" not in text:
+        return net_pb2.IPAddress(ipv4=int.from_bytes(socket.inet_aton(text)))
+    number = int(ipaddress.IPv6Address(text))
     return net_pb2.IPAddress(ipv6=net_pb2.IPv6(first=number >> 64, last=number & (2**64 - 1)))
 
 
@@ -31,8 +30,9 @@ def tcp(address: Address) -> net_pb2.TcpAddress:
     return net_pb2.TcpAddress(ip=ip(address.ip), port=address.port)
 
 
+@lru_cache(maxsize=1024)
 def network(text: str) -> net_pb2.IPNetwork:
-    """Return a network in CIDR notation."""
+    """Return a network in CIDR notation. A mesh has few, and each is in every policy: whoever gets one copies it."""
     net = ipaddress.ip_network(text)
     return net_pb2.IPNetwork(ip=ip(str(net.network_address)), prefix_len=net.prefixlen)
 
