@@ -1,6 +1,7 @@
 """`weft control-plane`: options to `weft.serve.plane`, until SIGTERM or SIGINT. Decides nothing itself."""
 
 import asyncio
+import gc
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -119,6 +120,9 @@ async def _run(options: plane.Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with plane.running(options, system):
+        # The documents stay, so that looking through them again and again for what is no longer used finds nothing.
+        gc.collect()
+        gc.freeze()
         await stop.wait()
 
 
