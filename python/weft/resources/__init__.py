@@ -10,6 +10,7 @@ A document with a problem is not among `documents`, the others are; whoever appl
 The values are in `weft.model` (`weft.model.workload` for mesh files). Nothing here knows sockets or protobuf.
 """
 
+from weft.resources.again import Rereading
 from weft.resources.load import (
     Loaded,
     Read,
@@ -27,6 +28,7 @@ from weft.resources.load import (
 __all__ = [
     "Loaded",
     "Read",
+    "Rereading",
     "duplicate",
     "files_in",
     "is_document_file",

@@ -43,7 +43,7 @@ class Read:
 
 def load_files(paths: Iterable[Path | str]) -> Loaded:
     """All documents of these files; of a directory, of its `*.yaml`, `*.yml` and `*.json` files by name."""
-    return join(_loaded(each) for each in read_files(paths))
+    return join(loaded(each) for each in read_files(paths))
 
 
 def read_files(paths: Iterable[Path | str]) -> Iterator[Read]:
@@ -68,32 +68,38 @@ def is_document_file(name: str) -> bool:
 
 def load_file(path: Path) -> Loaded:
     """All documents of one file. A file that cannot be read is a Problem."""
-    return join(_loaded(each) for each in read_file(path))
+    return join(loaded(each) for each in read_file(path))
 
 
 def read_file(path: Path) -> Iterator[Read]:
     """The documents of one file, with what was written."""
+    text = file_text(path)
+    if isinstance(text, str):
+        yield from read_text(text, str(path))
+    else:
+        yield text
+
+
+def file_text(path: Path) -> str | Read:
+    """What a file holds, or why it cannot be read."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            yield _failed(path, "too-large", f"the file is larger than {MAX_BYTES} bytes")
-            return
-        text = path.read_text(encoding="utf-8")
+            return _failed(path, "too-large", f"the file is larger than {MAX_BYTES} bytes")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        yield _failed(path, "unreadable", f"cannot be read: {error.strerror}")
+        return _failed(path, "unreadable", f"cannot be read: {error.strerror}")
     except UnicodeDecodeError:
-        yield _failed(path, "unreadable", "is not UTF-8 text")
-    else:
-        yield from read_text(text, str(path))
+        return _failed(path, "unreadable", "is not UTF-8 text")
 
 
 def load_text(text: str, file: str) -> Loaded:
     """All documents of a text; `file` is what problems and origins call it."""
-    return join(_loaded(each) for each in read_text(text, file))
+    return join(loaded(each) for each in read_text(text, file))
 
 
-def read_text(text: str, file: str) -> Iterator[Read]:
-    """The documents of a text, with what was written."""
-    for each in tree.read(text, file):
+def read_text(text: str, file: str, above: int = 0) -> Iterator[Read]:
+    """The documents of a text, with what was written; `above` lines of the file stand before it."""
+    for each in tree.read(text, file, above):
         result = _document(each)
         if isinstance(result, list):
             yield Read(None, tuple(result), each)
@@ -101,7 +107,8 @@ def read_text(text: str, file: str) -> Iterator[Read]:
             yield Read(result, (), each)
 
 
-def _loaded(each: Read) -> Loaded:
+def loaded(each: Read) -> Loaded:
+    """The same without what was written."""
     return Loaded((each.document,) if each.document else (), each.problems)
 
 

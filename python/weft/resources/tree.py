@@ -39,28 +39,30 @@ class Tree:
         return self.places.get(path, (0, 0))[0]
 
 
-def read(text: str, file: str) -> Iterator[Tree]:
-    """The documents of a stream but empty ones. A syntax error is a Tree that says so; the next document follows."""
-    below = 0
+def read(text: str, file: str, above: int = 0) -> Iterator[Tree]:
+    """The documents of a stream but empty ones. A syntax error is a Tree that says so; the next document follows.
+
+    `above` is how many lines of the file stand before the text.
+    """
     for _ in range(MAX_SYNTAX_ERRORS):
-        broken = yield from _until_broken("\n" * below + text, file)
+        broken = yield from _until_broken(text, file, above)
         if broken is None:
             return
         yield broken
-        # Lines before the next document are replaced by empty ones, so that all places stay what they are.
-        lines = ("\n" * below + text).split("\n")
-        error_line = max((problem.line for problem in broken.problems), default=0)
-        following = next((at for at, line in enumerate(lines[error_line:], error_line) if _begins(line)), None)
-        if not error_line or following is None:
+        lines = text.split("\n")
+        error_line = max((problem.line for problem in broken.problems), default=0) - above
+        following = next((at for at, line in enumerate(lines) if at >= error_line and begins(line)), None)
+        if error_line <= 0 or following is None:
             return
-        below, text = following, "\n".join(lines[following:])
+        above, text = above + following, "\n".join(lines[following:])
 
 
-def _begins(line: str) -> bool:
+def begins(line: str) -> bool:
+    """Whether a document begins with this line."""
     return line.rstrip() == "---" or line.startswith("--- ")
 
 
-def _until_broken(text: str, file: str) -> Generator[Tree, None, Tree | None]:
+def _until_broken(text: str, file: str, above: int) -> Generator[Tree, None, Tree | None]:
     """The documents as far as they can be read; returns what says why not further, or None at the end."""
     loader = _Loader(text)
     try:
@@ -69,13 +71,13 @@ def _until_broken(text: str, file: str) -> Generator[Tree, None, Tree | None]:
             if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _NULL):
                 continue
             tree = Tree(file, None)
-            tree.value = _Walk(tree).value(node, (), ())
+            tree.value = _Walk(tree, above).value(node, (), ())
             yield tree
     except yaml.MarkedYAMLError as error:
         # Of a quote that nobody closes, the opening one is the place, not the end of the text.
         unclosed = "unexpected" in str(error.problem) and error.context_mark is not None
         mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        line, column = (above + mark.line + 1, mark.column + 1) if mark else (0, 0)
         words = ", ".join(part for part in (error.problem, error.context) if part)
         return Tree(file, None, problems=[problem(file, line, column, "syntax", f"not valid YAML: {words}")])
     except yaml.YAMLError as error:
@@ -88,13 +90,14 @@ def _until_broken(text: str, file: str) -> Generator[Tree, None, Tree | None]:
 class _Walk:
     """Turns one document's nodes into values; bounded, so that aliases of aliases cannot fill the memory."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, above: int) -> None:
         self.tree = tree
+        self.first = above + 1
         self.nodes = 0
 
     def value(self, node: yaml.Node, path: Path, around: tuple[int, ...]) -> object:
         self.nodes += 1
-        self.tree.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+        self.tree.places.setdefault(path, (self.first + node.start_mark.line, node.start_mark.column + 1))
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH or id(node) in around:
             if not any(problem.code == "too-large" for problem in self.tree.problems):
                 reason = f"more than {MAX_NODES} values, deeper than {MAX_DEPTH}, or contains itself"
@@ -114,7 +117,7 @@ class _Walk:
         result = self.merged([item for key, item in node.value if _merges(key)], path, around)
         seen: set[str] = set()
         for key, item in own:
-            line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            line, column = self.first + key.start_mark.line, key.start_mark.column + 1
             if not isinstance(key, yaml.ScalarNode):
                 self.tree.problems.append(problem(self.tree.file, line, column, "bad-key", "a key must be a text"))
                 continue

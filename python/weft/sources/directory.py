@@ -17,7 +17,7 @@ from pathlib import Path
 
 from weft.lib.errors import Problem, WeftError
 from weft.model import Document, ObjectId
-from weft.resources import Loaded, duplicate, is_document_file, load_file
+from weft.resources import Loaded, Rereading, duplicate, is_document_file
 from weft.sources.memory import Publish
 from weft.sources.notices import Notices
 
@@ -35,6 +35,7 @@ class Directory:
         self._path = path
         self._publish = publish
         self._stamps: dict[str, Stamp] = {}
+        self._readings: dict[str, Rereading] = {}
         self._good: dict[str, Documents] = {}
         self._holders: dict[ObjectId, tuple[str, ...]] = {}
         """In which files a document is, by name."""
@@ -92,14 +93,14 @@ class Directory:
         return whether
 
     async def _look(self, names: set[str] | None, first: bool = False) -> bool:
-        """Do what `scan` does, or only that with the files of these names; the loop goes on between two files."""
+        """Do what `scan` does, or only that with the files of these names; the loop goes on meanwhile."""
         steps = self._reading(names, first)
         while (whether := _step(steps)) is None:  # noqa: ASYNC110 -- gives way, waits for nothing
             await asyncio.sleep(0)
         return whether
 
     def _reading(self, names: set[str] | None, first: bool) -> Generator[None, None, bool]:
-        """Do it, with a pause after each file."""
+        """Do it, with many pauses."""
         change = _finished_change(self._path)
         if change is None:
             return False
@@ -110,7 +111,8 @@ class Directory:
         differing = self._differing(present) if names is None else sorted(filter(present.get, present))
         read = {}
         for name in differing:
-            read[name] = load_file(self._path / name)
+            again = self._readings.setdefault(name, Rereading(self._path / name))
+            read[name] = yield from again.read()
             yield
         if _finished_change(self._path) != change:
             return False
@@ -138,7 +140,7 @@ class Directory:
         gone = [name for name, stamp in present.items() if stamp is None and name in self._stamps]
         before = {name: self._good.get(name, {}) for name in (*gone, *read)}
         for name in gone:
-            del self._stamps[name]
+            del self._stamps[name], self._readings[name]
             self._good.pop(name, None)
             self.problems.pop(self._path / name, None)
         for name, loaded in read.items():
