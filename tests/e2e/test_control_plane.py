@@ -41,7 +41,6 @@ kind: MeshTLSAuthentication
 def plane(tmp_path: Path) -> Iterator[ControlPlane]:
     plane = ControlPlane(tmp_path)
     plane.write("service.yaml", documents.service(0, replicas=1))
-    plane.write("access.yaml", access(0))
     try:
         plane.start()
         yield plane
@@ -49,12 +48,12 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
         plane.stop()
 
 
-def watch(plane: ControlPlane) -> Connection:
-    """Open one stream for the port of the one pod."""
+def watch(plane: ControlPlane, streams: int = 1) -> Connection:
+    """Open streams for the port of the one pod."""
     workload = json.dumps({"ns": documents.NAMESPACE, "pod": documents.pod_name(0, 0)})
     asked = inbound_pb2.PortSpec(workload=workload, port=documents.TARGET).SerializeToString()
     path = "/io.linkerd.proxy.inbound.InboundServerPolicies/WatchPort"
-    return Connection(HOST, plane.policy, {0: (path, asked)})
+    return Connection(HOST, plane.policy, dict.fromkeys(range(streams), (path, asked)))
 
 
 def messages(connection: Connection, of_turn: int) -> list[bytes]:
@@ -69,6 +68,7 @@ def messages(connection: Connection, of_turn: int) -> list[bytes]:
 def test_who_does_not_read_holds_up_nobody_and_gets_the_newest(plane: ControlPlane) -> None:
     """Requirement: others hear of every change; for a client that stops reading only the newest state waits."""
     turns = 40
+    plane.write("access.yaml", access(0))
     quick, slow = watch(plane), watch(plane)
     messages(quick, 0)
     messages(slow, 0)
@@ -80,3 +80,14 @@ def test_who_does_not_read_holds_up_nobody_and_gets_the_newest(plane: ControlPla
     assert len(came) <= 5, "a queue was kept for it"
     quick.close()
     slow.close()
+
+
+def test_thousands_of_streams_that_come_at_once_are_served(plane: ControlPlane) -> None:
+    """Requirement: after a restart every proxy comes at once; none is refused because others wait."""
+    streams = 4000
+    connection = watch(plane, streams)
+    served: set[int] = set()
+    while len(served) < streams:
+        assert select.select([connection.socket], [], [], PATIENCE)[0], f"only {len(served)} were served"
+        served |= {number for number, _ in connection.read()}
+    connection.close()

@@ -146,4 +146,7 @@ SERVER_OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 30_000),  # a proxy that vanished frees its streams
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Of more than so many calls that are not yet begun some are refused: after a restart every stream comes at once.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 50_000),
 )
