@@ -5,6 +5,7 @@ of a machine share. Lines on its standard input steer it: `stall N` stops readin
 reads them again; it ends with its input. A connection that ends is opened again at once, and with it its streams.
 """
 
+import resource
 import selectors
 import struct
 import sys
@@ -86,4 +87,6 @@ class Crowd:
 
 
 if __name__ == "__main__":
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Crowd(*(int(each) for each in sys.argv[1:])).run()
