@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -80,6 +81,9 @@ def command(
 ) -> None:
     """Tell proxies who they are, where services are and who may talk to whom."""
     log.configure(log_level)
+    # Each proxy has two connections, and the usual soft limit is 1,024: it is for programs that call select().
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     options = plane.Options(
         objects=objects,
         issuer_directory=issuer_dir,
@@ -114,6 +118,10 @@ def command(
         raise SystemExit(1)
 
 
+NEW_OBJECTS = 10_000
+"""So many objects more, and what nobody can reach is looked for: one change that concerns all is several thousand."""
+
+
 async def _run(options: plane.Options) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -123,6 +131,7 @@ async def _run(options: plane.Options) -> None:
         # The documents stay, so that looking through them again and again for what is no longer used finds nothing.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(NEW_OBJECTS)
         await stop.wait()
 
 
