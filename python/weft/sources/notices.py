@@ -42,7 +42,7 @@ class Notices:
             os.close(self._descriptor)
 
     def renew(self) -> None:
-        """Watch the directory again where the watch has ended, as it does when the directory is removed."""
+        """Watch the directory again where the watch has ended, as it does when the directory is removed or renamed."""
         if self._descriptor < 0 or self._watched:
             return
         added = _libc.inotify_add_watch(self._descriptor, os.fsencode(self._directory), _MASK)
@@ -83,8 +83,8 @@ class Notices:
             at += _HEAD.size
             name = os.fsdecode(said[at : at + length].rstrip(b"\0"))
             at += length
-            if mask & (_IGNORED | _OVERFLOW):
-                self._watched = self._watched and not mask & _IGNORED
+            if mask & (_IGNORED | _MOVE_SELF | _OVERFLOW):
+                self._watched = self._watched and not mask & (_IGNORED | _MOVE_SELF)
                 self._missed = True
             elif name:
                 self._names.add(name)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from weft.sources.notices import Notices
 
 PATIENCE = 20.0
@@ -56,13 +58,14 @@ def test_silence_has_an_end(tmp_path: Path) -> None:
     listening(tmp_path, then)
 
 
-def test_a_directory_that_comes_back_is_watched_again(tmp_path: Path) -> None:
-    """Requirement: its removal says that anything may have changed; renewed, the watch names files of the new one."""
+@pytest.mark.parametrize("leave", [Path.rmdir, lambda path: path.rename(path.with_name("elsewhere"))])
+def test_a_directory_that_comes_back_is_watched_again(tmp_path: Path, leave: Callable[[Path], object]) -> None:
+    """Requirement: its going says that anything may have changed; renewed, the watch names files of the new one."""
     objects = tmp_path / "objects"
     objects.mkdir()
 
     async def then(notices: Notices) -> None:
-        objects.rmdir()
+        leave(objects)
         assert await notices.wait(PATIENCE) is None
         notices.renew()
         assert notices.problem == "No such file or directory"
