@@ -21,7 +21,7 @@ class Change:
 
 
 def changes(replicas: int) -> Mapping[str, Change]:
-    """All of them, by name; each ends after an even number of turns as it began."""
+    """All of them, by name; each goes back and forth between two states."""
 
     def more(number: int) -> Callable[[int], str]:
         return lambda turn: documents.service(number, replicas + (turn + 1) % 2)
