@@ -128,7 +128,7 @@ def documents(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Document:
         name = f"{about.name}.{draw(st.sampled_from(NAMESPACES))}.svc.cluster.local"
         routes = (ProfileRoute("all", PathPattern("/.*"), retryable=True),) if draw(st.booleans()) else ()
         opaque = draw(st.sampled_from(((), ((80, 80),))))
-        about = replace(about, id=replace(about.id, name=name))
+        about = replace(about, id=about.id._replace(name=name))
         return ServiceProfile(meta=about, routes=routes, opaque_ports=opaque)
     if kind == "Namespace":
         return Namespace(meta=meta(draw, "", kind, namespaced=False))
