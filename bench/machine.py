@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from bench import peers, processes
-from weft.local import host
+from weft.local.programs import find_program
 
 
 def describe() -> dict[str, object]:
@@ -22,8 +22,8 @@ def describe() -> dict[str, object]:
         "versions": {
             "haproxy": _version([peers.program("haproxy"), "-v"]),
             "envoy": _version([peers.program("envoy"), "--version"]),
-            "nginx": _version([host.find_program("nginx"), "-v"]),
-            "h2load": _version([host.find_program("h2load"), "--version"]),
+            "nginx": _version([find_program("nginx"), "-v"]),
+            "h2load": _version([find_program("h2load"), "--version"]),
             "python": platform.python_version(),
         },
         "pinning": {

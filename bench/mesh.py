@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bench import processes, waiting
 from weft.lib.errors import WeftError
-from weft.local import client, host, namespaces
+from weft.local import client, namespaces
+from weft.local.programs import find_program
 from weft.local.state import find
 
 HTTP1_PORT = 8080
@@ -102,7 +103,7 @@ class Mesh:
         ]
         with namespaces.inside(self.peer_client_network):
             subprocess.run(
-                [host.find_program("nft") or "nft", "-f", "-"], input="\n".join(table) + "\n", text=True, check=True
+                [find_program("nft") or "nft", "-f", "-"], input="\n".join(table) + "\n", text=True, check=True
             )
 
 
@@ -157,7 +158,7 @@ def _network(directory: Path, role: str) -> int:
 
 
 def _documents(directory: Path) -> Iterator[dict[str, object]]:
-    nginx, nghttpd = host.find_program("nginx"), host.find_program("nghttpd")
+    nginx, nghttpd = find_program("nginx"), find_program("nghttpd")
     if nginx is None or nghttpd is None:
         raise MeshError("nginx or nghttpd is missing: they are the backends of every scenario")
     # nginx resets a stream whose request it did not read; nghttpd reads it and sends trailers, as a gRPC server does.

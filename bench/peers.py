@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 from bench import certificates, configurations, processes, waiting
 from bench.configurations import Ports
 from bench.mesh import GRPC_PATH, GRPC_PORT, HTTP1_PORT, Mesh
-from weft.local import host
+from weft.local.programs import find_program
 
 Protocols = Literal["http1", "grpc"]
 _ADMIN = 4191
@@ -257,7 +257,7 @@ def program(name: str) -> str | None:
     named = os.environ.get(f"WEFT_BENCH_{name.upper()}", "")
     if named and os.access(named, os.X_OK):
         return named
-    return host.find_program(name)
+    return find_program(name)
 
 
 def _url(address: str, port: int) -> str:

@@ -20,6 +20,8 @@ class Weft:
     name: str
     directory: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    where: tuple[str, ...] = ()
+    """What `weft up` is run by, in another place than the test's own."""
 
     def run(self, *arguments: str, stdin: str = "", mesh: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command about the mesh (or about none) to its end."""
@@ -35,9 +37,9 @@ class Weft:
             check=False,
         )
 
-    def up(self, file: Path) -> subprocess.Popen[str]:
+    def up(self, file: Path, *options: str) -> subprocess.Popen[str]:
         """Start the mesh in the foreground and wait until everything is ready."""
-        process = self.start(file)
+        process = self.start(file, *options)
 
         def ready() -> bool:
             assert process.poll() is None, process.stdout and process.stdout.read()
@@ -48,10 +50,10 @@ class Weft:
         until(ready, lambda: f"not ready: {rows}")
         return process
 
-    def start(self, file: Path) -> subprocess.Popen[str]:
+    def start(self, file: Path, *options: str) -> subprocess.Popen[str]:
         """Start the mesh in the foreground, and go on."""
         process = subprocess.Popen(
-            [*COMMAND, "up", "--mesh", self.name, str(file)],
+            [*self.where, *COMMAND, "up", "--mesh", self.name, *options, str(file)],
             cwd=self.directory,
             env=environment(),
             stdout=subprocess.PIPE,

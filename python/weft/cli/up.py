@@ -35,6 +35,13 @@ from weft.cli._shared import fail, fail_with
 @click.option(
     "--identity-issuance-lifetime", type=DURATION, default="24h", show_default=True, help="How long certificates live."
 )
+@click.option(
+    "--egress",
+    type=click.Choice(["closed", "host"]),
+    default="closed",
+    show_default=True,
+    help="Whether workloads that do not say `egress` reach the host's network.",
+)
 @click.option("--validate", is_flag=True, help="Only check the files; exit code 1 when something is wrong.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show problems.")
 def command(
@@ -45,6 +52,7 @@ def command(
     issuer_dir: Path | None,
     identity_form: str,
     identity_issuance_lifetime: timedelta,
+    egress: str,
     validate: bool,
     output: str,
 ) -> None:
@@ -75,6 +83,7 @@ def command(
             issuer_directory=str(issuer_dir.resolve()) if issuer_dir else "",
             identity_form=identity_form,
             issuance_lifetime=f"{identity_issuance_lifetime.total_seconds():.0f}s",
+            egress=egress,
         )
         if detach:
             host.detach(state, mesh, files, options)

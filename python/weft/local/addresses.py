@@ -13,8 +13,12 @@ GATEWAY = "198.18.0.1"
 CONTROL_PLANE = "198.18.0.2"
 HOST = "198.18.0.3"
 """Stands for the host's loopback: `host.weft.internal`."""
+UPLINK, UPLINK_GATEWAY = "198.18.255.254", "198.18.255.253"
+"""The mesh's end of the link to the host's network, and what it takes for a router there."""
 REPLICA_PREFIX = 16
 SERVICE_RANGE = "198.19.0.0/16"
+MESH_RANGE = "198.18.0.0/15"
+"""All of these."""
 REPLICA_PREFIX_IPV6 = 64
 REPLICA_RANGE_IPV6 = "fdb6:5e1f:9d2c::/64"
 SERVICE_RANGE_IPV6 = "fdb6:5e1f:9d2c:1::/64"

@@ -22,6 +22,7 @@ from weft.local import inventory
 from weft.local.accepting import accept
 from weft.local.output import Log
 from weft.local.process import describe_exit
+from weft.local.readable import until_readable
 from weft.local.replica import Running
 from weft.model import ObjectId
 from weft.viz import authz, callers, edges, routes, stat
@@ -315,15 +316,9 @@ async def _follow(name: str, log: Log, writer: asyncio.StreamWriter, position: i
 
 async def _receive(client: socket.socket, descriptors: list[int]) -> Request:
     """The request line and the descriptors that came with it."""
-    loop = asyncio.get_running_loop()
     text = bytearray()
     while not text.endswith(b"\n"):
-        readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(client, _mark, readable)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(client)
+        await until_readable(client)
         data, came, _, _ = socket.recv_fds(client, _CHUNK, 3)
         descriptors += came
         text += data
@@ -339,11 +334,6 @@ def _list(value: object) -> list[object]:
     if not isinstance(value, list):
         raise ValueError("a list is missing")
     return value
-
-
-def _mark(readable: asyncio.Future[None]) -> None:
-    if not readable.done():
-        readable.set_result(None)
 
 
 def _send(writer: asyncio.StreamWriter, message: object) -> None:

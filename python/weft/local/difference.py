@@ -42,5 +42,5 @@ def between(old: Plan, new: Plan) -> Difference:
 
 
 def _while_running(replica: Replica) -> Replica:
-    """A replica without what can change while it runs: what it waits for at first, and how its readiness is asked."""
-    return replace(replica, readiness=None, depends_on=())
+    """A replica without what can change while it runs: dependencies, readiness, the way to the host's network."""
+    return replace(replica, readiness=None, depends_on=(), egress=False)

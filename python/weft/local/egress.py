@@ -9,11 +9,11 @@ import socket
 import struct
 
 from weft.lib.tasks import start
-from weft.local import host
 from weft.local.accepting import accept
 from weft.local.addresses import HOST
 from weft.local.children import Children
 from weft.local.outside import Outside
+from weft.local.programs import find_program
 from weft.local.publish import copy
 
 
@@ -28,7 +28,7 @@ class Egress:
         """Until cancelled. Raises OSError or RuntimeError when the way cannot be made."""
         with socket.create_server((HOST, _PORT), backlog=1024) as listener:
             listener.setblocking(False)
-            code, printed = await self._children.run([host.find_program("nft") or "nft", "-f", "-"], text=_RULES)
+            code, printed = await self._children.run([find_program("nft") or "nft", "-f", "-"], text=_RULES)
             if code != 0:
                 raise RuntimeError(f"nft refused the way to the host: {printed.strip()}")
             await accept(listener, _CONNECTIONS, "connection to the host", self._relay)

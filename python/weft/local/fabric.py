@@ -7,6 +7,7 @@ has it.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -18,6 +19,8 @@ from weft.local.addresses import (
     REPLICA_PREFIX_IPV6,
     SERVICE_RANGE,
     SERVICE_RANGE_IPV6,
+    UPLINK,
+    UPLINK_GATEWAY,
     ipv6,
 )
 
@@ -46,6 +49,21 @@ async def attach(number: int, address: str, address6: str) -> Port:
 async def detach(port: Port) -> None:
     """Take the link away; the namespace goes when `port.network` is closed and its processes are gone."""
     await asyncio.to_thread(_detach, port)
+
+
+async def raise_uplink(link: str) -> None:
+    """Lead by `link`, which is there already, whatever is not of the mesh, also what replicas send."""
+    await asyncio.to_thread(_raise_uplink, link)
+
+
+async def open_way(port: Port) -> None:
+    """Let this replica send to what is not of the mesh."""
+    await asyncio.to_thread(_set_way, port, "add")
+
+
+async def close_way(port: Port) -> None:
+    """Let it do that no more; what is under way there ends."""
+    await asyncio.to_thread(_set_way, port, "del")
 
 
 def _raise_bridge() -> bool:
@@ -80,6 +98,20 @@ def _attach(link: str, address: str, address6: str) -> Port:
         if address6:
             routes.route("add", dst=SERVICE_RANGE_IPV6, gateway=ipv6(GATEWAY))
     return Port(network, link)
+
+
+def _raise_uplink(link: str) -> None:
+    with IPRoute() as routes:
+        index = _index(routes, link)
+        routes.addr("add", index=index, address=UPLINK, prefixlen=30)
+        routes.link("set", index=index, state="up")
+        routes.route("add", dst="default", gateway=UPLINK_GATEWAY, oif=index)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")  # of this network namespace alone
+
+
+def _set_way(port: Port, command: str) -> None:
+    with namespaces.inside(port.network), IPRoute() as routes:
+        routes.route(command, dst="default", gateway=GATEWAY)
 
 
 def _add_ipv6(routes: IPRoute, index: int, address: str) -> None:

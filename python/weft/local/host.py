@@ -1,14 +1,14 @@
-"""The part of `weft up` that stays on the host: starts the supervisor in its namespaces, binds published ports for it.
+"""The part of `weft up` that stays on the host: starts the supervisor in its namespaces, and lends it what is there.
 
-A listening socket belongs to the network namespace in which it was made, so the host side makes it and passes it in;
-the supervisor accepts on it from within. When this process ends, for whatever reason, the kernel ends the whole mesh.
+A listening socket belongs to the network namespace in which it was made, so the host side makes it and passes it in
+(`lending`); the supervisor accepts on it from within. When this process ends, for whatever reason, the kernel ends the
+whole mesh.
 """
 
 import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weft.lib.errors import WeftError
-from weft.local import client
+from weft.lib.tasks import start
+from weft.local import client, lending
 from weft.local.options import Options
+from weft.local.programs import find_program
 from weft.local.state import State
 
 
@@ -42,11 +44,6 @@ def try_inside(command: Sequence[str], text: str = "") -> subprocess.CompletedPr
     program = find_program(command[0]) or command[0]
     words = [*_unshare(), program, *command[1:]]
     return subprocess.run(words, input=text, capture_output=True, text=True, timeout=30, check=False)
-
-
-def find_program(name: str) -> str | None:
-    """Its path; also where administrators' programs live, which a normal user's PATH may lack."""
-    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
 def run(state: State, mesh: str, files: Sequence[Path], options: Options) -> int:
@@ -109,29 +106,11 @@ async def _run(state: State, mesh: str, files: Sequence[Path], options: Options)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, os.write, hold, b"stop\n")
     ours.setblocking(False)
-    loop.add_reader(ours, _hand_in, ours)
-    code = await process.wait()
-    loop.remove_reader(ours)
+    async with asyncio.TaskGroup() as group:
+        lent = start(group, "lend to the mesh", lending.lend(ours))
+        code = await process.wait()
+        lent.cancel()
     return code if code >= 0 else 1
-
-
-def _hand_in(line: socket.socket) -> None:
-    """Answer one request `["listen", "127.0.0.1", 9000]` with that socket, or with the reason why not."""
-    request = line.recv(4096)
-    if not request:
-        asyncio.get_running_loop().remove_reader(line)
-        return
-    what, host, port = json.loads(request)
-    try:
-        if what == "connect":
-            made = socket.create_connection((host, port), timeout=_LOOPBACK_PATIENCE)
-        else:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            made = socket.create_server((host, port), family=family, backlog=1024)
-        with made:
-            socket.send_fds(line, [b"ok"], [made.fileno()])
-    except OSError as problem:
-        line.send((problem.strerror or str(problem)).encode())
 
 
 def _unshare() -> list[str]:
@@ -159,6 +138,4 @@ def _application_uid() -> int:
 
 _NOBODY = 65534
 _POLL = 0.05
-_LOOPBACK_PATIENCE = 1.0
-"""Seconds; only a full backlog makes a connection on loopback take time."""
 _STOP_POLLS = 1200

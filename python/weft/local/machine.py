@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.lib.errors import WeftError
-from weft.local import client, host, reading, state
+from weft.local import client, host, reading, state, uplink
 from weft.local.checks import Finding, Outcome
 from weft.local.control import find_proxy
 from weft.local.documents import Documents
+from weft.local.programs import find_program
 from weft.model import Workload
 
 
@@ -72,7 +73,7 @@ def findings(mesh: str, files: Sequence[Path]) -> list[Finding]:
 
 
 def _programs(_: Asked) -> str:
-    missing = {package for program, package in _PROGRAMS.items() if host.find_program(program) is None}
+    missing = {package for program, package in _PROGRAMS.items() if find_program(program) is None}
     if missing:
         raise Failed(
             f"missing: {', '.join(name for name, package in _PROGRAMS.items() if package in missing)}",
@@ -141,6 +142,21 @@ def _room(asked: Asked) -> str:
     if free < _LEAST_ROOM:
         raise Warned(f"{free} MiB free in {directory}", "logs need up to 32 MiB for each replica: make room")
     return f"{free} MiB free in {directory}"
+
+
+def _way_out(_: Asked) -> str:
+    try:
+        uplink.check()
+    except WeftError as problem:
+        raise Warned(f"{problem.reason} (nothing else needs it)", problem.hint) from None
+    return "pasta"
+
+
+def _egress(asked: Asked) -> str:
+    wanting = [each.meta.name for each in _workloads(asked) if each.egress == "host"]
+    if wanting:
+        uplink.check()
+    return ", ".join(wanting) or "nobody wants out"
 
 
 def _directories(asked: Asked) -> str:
@@ -221,9 +237,11 @@ CHECKS: list[Check] = [
     Check("machine", "processes are hidden from each other", _proc),
     Check("machine", "IPv6", _ipv6),
     Check("machine", "room for state and logs", _room),
+    Check("machine", "`egress: host` works", _way_out),
     Check("files", "working directories", _directories),
     Check("files", "commands", _commands),
     Check("files", "published ports are free", _ports),
+    Check("files", "the host's network is reached", _egress),
     Check("mesh", "replicas are ready", _replicas),
     Check("mesh", "replicas stay up", _restarts),
 ]

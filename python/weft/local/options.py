@@ -15,6 +15,8 @@ class Options:
     """Absolute, or empty: the mesh makes its own issuer."""
     identity_form: str = "dns"
     issuance_lifetime: str = "24h"
+    egress: str = "closed"
+    """Of workloads that do not say theirs."""
 
     @staticmethod
     def read(written: object) -> "Options":
@@ -28,7 +30,7 @@ class Options:
     def up(self) -> tuple[str, ...]:
         """As options of `weft up`."""
         issuer = ("--issuer-dir", self.issuer_directory) if self.issuer_directory else ()
-        return (*self._common(), *issuer)
+        return (*self._common(), *issuer, "--egress", self.egress)
 
     def control_plane(self) -> tuple[str, ...]:
         """As options of `weft control-plane`."""

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weft import model
@@ -50,6 +50,8 @@ class Replica:
     startup: Probe | None = None
     address6: str = ""
     """The same number in IPv6; empty on a machine without it."""
+    egress: bool = False
+    """Whether it reaches the host's network, beyond the mesh."""
 
     @property
     def name(self) -> str:
@@ -127,8 +129,10 @@ class Plan:
         return self.selected.get(service.key, ())
 
 
-def make(documents: Documents, before: Addresses | None = None, dual: bool = True) -> Plan:
+def make(documents: Documents, before: Addresses | None = None, dual: bool = True, egress: str = "closed") -> Plan:
     """The plan for these documents; what was there keeps its address in `before`. `dual`: the machine has IPv6.
+
+    `egress` is for workloads that do not say theirs.
 
     Raises WeftError for a Service that needs what the machine has not.
     """
@@ -141,6 +145,7 @@ def make(documents: Documents, before: Addresses | None = None, dual: bool = Tru
         for ordinal in range(workload.replicas):
             addresses, address = addresses.replica(f"{_key(workload.meta)}-{ordinal}")
             replica = _replica(documents, workload, ordinal, address, dual)
+            replica = replace(replica, egress=(workload.egress or egress) == "host")
             replicas[replica.key] = replica
             labels[replica.key] = _labels(documents, workload, replica)
         for entry in workload.publish:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from weft.lib.tasks import start
-from weft.local import fabric, host, listening, probes, zone
+from weft.local import fabric, listening, probes, zone
 from weft.local.addresses import GATEWAY
 from weft.local.children import Child, Children
 from weft.local.launch import Launch
@@ -21,6 +21,7 @@ from weft.local.listening import Listening
 from weft.local.output import Log
 from weft.local.plan import Replica
 from weft.local.process import Process
+from weft.local.programs import find_program
 from weft.local.rules import ADMIN_PORT
 from weft.local.state import State
 from weft.model.workload import Probe
@@ -75,6 +76,7 @@ class Running:
     _not_started: str = ""
     """Why its startup probe has not passed yet; empty where it has, or where there is none."""
     _loaded_rules: str = ""
+    _way_open: bool = False
     _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _application_stopped: asyncio.Event = field(default_factory=asyncio.Event)
     """Not set while the application runs: its proxy ends after it, so that what it has in hand can be answered."""
@@ -84,10 +86,11 @@ class Running:
         self.port = await fabric.attach(self.number, self.replica.address, self.replica.address6)
         self._application_stopped.set()
         self._proxy_ready.clear()
-        self._loaded_rules = ""
+        self._loaded_rules, self._way_open = "", False
         self.listening = Listening()
         try:
             await self.load_rules()
+            await self.follow_egress()
             self._write_files()
             self.logs = {
                 name: Log(self.around.state.logs / f"{self._file_name}.{name}.log") for name in ("app", "proxy")
@@ -110,11 +113,18 @@ class Running:
         wanted = self.rules()
         if self.port is None or wanted == self._loaded_rules:
             return
-        command = [host.find_program("nft") or "nft", "-f", "-"]
+        command = [find_program("nft") or "nft", "-f", "-"]
         code, printed = await self.around.children.run(command, network=self.port.network, text=wanted)
         if code != 0:
             raise RuntimeError(f"nft refused the rules of {self.replica.key}: {printed.strip()}")
         self._loaded_rules = wanted
+
+    async def follow_egress(self) -> None:
+        """Open or close the way to the host's network as the replica should have it at this moment."""
+        if self.port is None or self.replica.egress == self._way_open:
+            return
+        await (fabric.open_way if self.replica.egress else fabric.close_way)(self.port)
+        self._way_open = self.replica.egress
 
     def leave(self) -> None:
         """Be not ready from now on, whatever the probe finds."""

@@ -35,6 +35,8 @@ from weft.local.replica import Running, Surroundings
 from weft.local.responder import Responder
 from weft.local.state import State
 from weft.local.store import ObjectStore
+from weft.local.uplink import Uplink
+from weft.local.upstream import Upstream
 
 
 class Supervisor:
@@ -68,6 +70,9 @@ class Supervisor:
         self.control = Control(state, options, self.standings)
         self._outside = Outside(published_by)
         self._published = Published(self._outside, self.ready_addresses)
+        self._uplink = Uplink(self._outside, self._children, _say)
+        self._told_closed: set[str] = set()
+        """Addresses of replicas that asked for a name outside of the mesh, and may not go there."""
         self._store = ObjectStore(state.objects)
         self._group: asyncio.TaskGroup
         self._following: asyncio.Task[None] | None = None
@@ -87,18 +92,20 @@ class Supervisor:
         self._children.watch()
         self.dual = await fabric.raise_bridge()
         code = 0
-        await Responder(lambda: self.names).listen(GATEWAY)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                names = Responder(lambda: self.names, self._may_ask_elsewhere, Upstream(self._outside).ask)
+                await names.listen(group, GATEWAY)
                 background = [
                     start(group, "api", Api(self).serve()),
                     start(group, "settle", self._settle()),
                     start(group, "sample metrics", self.sampler.run()),
                     start(group, "announce", self._announce()),
                     start(group, "way to the host", self._let_out()),
+                    start(group, "way to the host's network", self._uplink.run()),
                 ]
-                await self._apply(plan.make(documents, None, self.dual))
+                await self._apply(self._planned(documents))
                 self.applied = True
                 self.changed()
                 background.append(start(group, "watch mesh files", self.editing.watch()))
@@ -192,13 +199,18 @@ class Supervisor:
         return len(found) == len(keys) and all(_can_be_built_on(each) for each in found)
 
     async def _put_in_force(self, documents: Documents, really: bool) -> None:
-        new = plan.make(documents, self.current.addresses, self.dual)
+        new = self._planned(documents)
         if really and difference.between(self.current, new):
             await self._apply(new)
             self.changed()
 
+    def _planned(self, documents: Documents) -> Plan:
+        return plan.make(documents, self.current.addresses, self.dual, self.options.egress)
+
     async def _apply(self, new: Plan) -> None:
         change = difference.between(self.current, new)
+        if any(replica.egress for replica in new.replicas.values()):
+            self._uplink.want()
         if any(replica.meshed for replica in new.replicas.values()):
             self.control.require()
             self._follow_given_issuer()
@@ -310,8 +322,22 @@ class Supervisor:
         for running, _ in list(self.running.values()):
             try:
                 await running.load_rules()
-            except RuntimeError as problem:
+                await running.follow_egress()
+            except (RuntimeError, OSError) as problem:
                 _say(str(problem))
+
+    def _may_ask_elsewhere(self, address: str, name: str) -> bool:
+        """Whether this replica reaches what is not of the mesh; if not, that is said at its first such question."""
+        replica = next((each for each in self.current.replicas.values() if each.address == address), None)
+        if replica is None or replica.egress:
+            return replica is not None
+        if address not in self._told_closed:
+            self._told_closed.add(address)
+            _say(
+                f"{replica.key} asked for {name}, which is not in the mesh\n"
+                f"    hint: `egress: host` in {replica.workload}'s spec lets it reach the host's network"
+            )
+        return False
 
     def _rules(self, replica: Replica) -> str:
         if replica.meshed:

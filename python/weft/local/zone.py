@@ -17,7 +17,7 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
-from weft.local.addresses import HOST
+from weft.local.addresses import HOST, REPLICA_RANGE_IPV6
 from weft.local.listening import Listening
 from weft.local.plan import CLUSTER_DOMAIN, Plan, Replica, Service, takes_ipv6
 from weft.model.family import Family, family
@@ -46,6 +46,11 @@ class Zone:
         if records := known.get(kind):
             reply.answer.append(dns.rrset.from_text_list(question.name, _TTL, "IN", kind, records))
         return reply
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a name (lower case, no final dot) may be known elsewhere: it is not under the mesh's."""
+        own = (CLUSTER_DOMAIN, "svc", HOST_NAME.partition(".")[2], *_REVERSE)
+        return bool(name) and name not in self.records and not any(f".{name}".endswith(f".{each}") for each in own)
 
 
 def build(plan: Plan, ready: Container[str], listening: Mapping[str, Listening]) -> Zone:
@@ -113,6 +118,12 @@ def hosts(replica: Replica) -> str:
 
 
 _TTL = 1
+_REVERSE_48 = len("c.2.d.9.f.1.e.5.6.b.d.f.ip6.arpa")
+_REVERSE = (
+    *(f"{second}.198.in-addr.arpa" for second in (18, 19)),
+    dns.reversename.from_address(REPLICA_RANGE_IPV6.partition("/")[0]).to_text(omit_final_dot=True)[-_REVERSE_48:],
+)
+"""Names of the mesh's own addresses, IPv6 by the /48 that both of its ranges are in."""
 HOST_NAME = "host.weft.internal"
 NSSWITCH = (
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n"

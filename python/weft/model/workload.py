@@ -86,3 +86,5 @@ class Workload:
     publish: tuple[Publish, ...]
     depends_on: tuple[str, ...]
     restart: Literal["always", "never"]
+    egress: Literal["closed", "host"] | None = None
+    """Whether what lies outside of the mesh is reached, by the host's network; None: as the mesh has it."""

@@ -84,6 +84,7 @@ class WrittenSpec(Shape, frozen=True):
     publish: tuple[WrittenPublish, ...] = ()
     depends_on: tuple[str, ...] = ()
     restart: Literal["always", "never"] = "always"
+    egress: Literal["closed", "host"] | None = None
 
 
 class WrittenWorkload(Shape, frozen=True):
@@ -131,6 +132,7 @@ def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
         publish=publish,
         depends_on=spec.depends_on,
         restart=spec.restart,
+        egress=spec.egress,
     )
 
 
