@@ -74,7 +74,9 @@ class Api:
         window = float(str(request.get("window", 60)))
         now = asyncio.get_running_loop().time()
         if what == "ps":
-            _send(writer, {"rows": self._processes(), "ready": self._mesh.applied and not self._mesh.not_ready()})
+            settled, troubles = self._mesh.applied and not self._mesh.not_ready(), list(self._mesh.troubles())
+            ready, failed = settled and not troubles, troubles if settled else []
+            _send(writer, {"rows": self._processes(), "ready": ready, "failed": failed})
         elif what == "down":
             self._mesh.stopping.set()
             await reader.read()

@@ -64,9 +64,17 @@ def detach(state: State, mesh: str, files: Sequence[Path], options: Options) -> 
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         while process.poll() is None:
+            failed: object = None
             with contextlib.suppress(WeftError):
-                if client.ask(mesh, {"do": "ps"}).get("ready"):
+                answer = client.ask(mesh, {"do": "ps"})
+                if answer.get("ready"):
                     return
+                failed = answer.get("failed")
+            if isinstance(failed, list) and failed:
+                raise WeftError(
+                    f"mesh {mesh} runs, but not all of it: {'; '.join(map(str, failed))}",
+                    f"put it right (`weft logs NAME --mesh {mesh}`; edit, or `weft restart`), or end it: weft down",
+                )
             time.sleep(_POLL)
         output.seek(0)
         raise WeftError(f"the mesh did not start:\n{output.read().decode(errors='replace').rstrip()}")

@@ -41,7 +41,7 @@ class Replica:
     depends_on: tuple[str, ...]
     """Workloads of the same namespace that must be ready first."""
     once: bool
-    """A job: not started again when it ends."""
+    """A job: not started again when it has ended well."""
     skip_inbound: tuple[str, ...]
     skip_outbound: tuple[str, ...]
     proxy_settings: tuple[tuple[str, str], ...]
@@ -50,6 +50,8 @@ class Replica:
     startup: Probe | None = None
     address6: str = ""
     """The same number in IPv6; empty on a machine without it."""
+    retries: int = 0
+    """How often a job is started again when it fails."""
     egress: bool = False
     """Whether it reaches the host's network, beyond the mesh."""
 
@@ -123,6 +125,8 @@ class Plan:
     addresses: Addresses = field(default_factory=Addresses)
     selected: Mapping[str, tuple[Replica, ...]] = field(default_factory=dict)
     """Service key -> the replicas that it selects, in order of their names. Asked for at every change of readiness."""
+    watched: frozenset[str] = frozenset()
+    """Keys of the replicas of which it matters to others what they listen on: their proxy does not carry everything."""
 
     def replicas_of(self, service: Service) -> tuple[Replica, ...]:
         """The replicas that `service` selects."""
@@ -163,7 +167,9 @@ def make(documents: Documents, before: Addresses | None = None, dual: bool = Tru
             services[key] = _implied_service(workload, address, dual)
     others = tuple(document for document in documents.written if document.kind not in ("Service", "Workload"))
     addresses = addresses.keep(replicas.keys(), services.keys())
-    return Plan(replicas, labels, services, publish, others, addresses, _selected(replicas, labels, services))
+    selected = _selected(replicas, labels, services)
+    watched = _watched(replicas, services, selected)
+    return Plan(replicas, labels, services, publish, others, addresses, selected, watched)
 
 
 def _selected(
@@ -179,6 +185,16 @@ def _selected(
         keys = [{replica.key for replica in each} for each in by_label]
         found[service.key] = tuple(each for each in by_label[0] if all(each.key in k for k in keys)) if keys else ()
     return found
+
+
+def _watched(
+    replicas: Mapping[str, Replica], services: Mapping[str, Service], selected: Mapping[str, tuple[Replica, ...]]
+) -> frozenset[str]:
+    """Looking costs CPU for each replica and second, so only those are looked at that `_answers_ipv6` asks about."""
+    uncarried = {key for key, each in replicas.items() if not each.meshed or each.skip_inbound}
+    datagrams = [key for key, each in services.items() if any(port.protocol != "TCP" for port in each.ports)]
+    by_datagram = {replica.key for key in datagrams for replica in selected.get(key, ())}
+    return frozenset(key for key in uncarried | by_datagram if replicas[key].address6)
 
 
 def _key(meta: model.Meta) -> str:
@@ -205,6 +221,7 @@ def _replica(documents: Documents, workload: Workload, ordinal: int, address: st
         startup=workload.startup,
         depends_on=workload.depends_on,
         once=workload.restart == "never",
+        retries=workload.retries,
         skip_inbound=_port_list(annotations.get("config.linkerd.io/skip-inbound-ports", "")),
         skip_outbound=_port_list(annotations.get("config.linkerd.io/skip-outbound-ports", "")),
         proxy_settings=_proxy_settings(annotations),

@@ -2,26 +2,32 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from weft.local.children import Child
 from weft.local.output import Log
 
 
 class Process:
-    """`start` makes the child; `changed` is told whenever it starts or ends. With `once` it is not started again."""
+    """`start` makes the child; `changed` is told whenever it starts or ends.
+
+    With `retries` it is a job: it is started again when it fails, that many times, and not when it has ended well.
+    """
 
     def __init__(
-        self, name: str, start: Callable[[], Child], log: Log, changed: Callable[[], None], once: bool = False
+        self, name: str, start: Callable[[], Child], log: Log, changed: Callable[[], None], retries: int | None = None
     ) -> None:
-        self.once = once
         self.finished = False
+        """A job has done its work."""
+        self.failed = False
+        """A job has not, and it is not tried again."""
         self.name = name
         self.log = log
         self.restarts = 0
         self.child: Child | None = None
         self.ended = ""
         """How it ended last, in words; empty before it ever did."""
+        self._retries = retries
         self._start = start
         self._changed = changed
 
@@ -30,8 +36,8 @@ class Process:
         """Whether the program runs now."""
         return self.child is not None and not self.child.exit.done()
 
-    async def keep(self, outlive: asyncio.Event | None = None) -> None:
-        """Run until cancelled; the program is then stopped, after `outlive` is set, before this returns."""
+    async def keep(self, outlive: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Run until cancelled; the program is then stopped, after `outlive`, before this returns."""
         pause = _FIRST_PAUSE
         clock = asyncio.get_running_loop().time
         try:
@@ -44,11 +50,13 @@ class Process:
                     self.log.note(f"{self.name} {self.ended}")
                 else:
                     self._changed()
-                    self.ended = describe_exit(await asyncio.shield(self.child.exit))
+                    code = await asyncio.shield(self.child.exit)
+                    self.ended = describe_exit(code)
                     self.log.note(f"{self.name} {self.ended}")
-                    self.finished = self.once
+                    self.finished = self._retries is not None and code == 0
+                    self.failed = self._retries is not None and code != 0 and self.restarts >= self._retries
                     self._changed()
-                    if self.once:
+                    if self.finished or self.failed:
                         return
                 if clock() - began > _STEADY:
                     pause = _FIRST_PAUSE
@@ -57,7 +65,7 @@ class Process:
                 self.restarts += 1
         finally:
             if outlive is not None:
-                await outlive.wait()
+                await outlive()
             await self._stop()
 
     async def end(self, why: str) -> None:

@@ -16,6 +16,7 @@ from weft.lib.tasks import start
 from weft.local import fabric, listening, probes, zone
 from weft.local.addresses import GATEWAY
 from weft.local.children import Child, Children
+from weft.local.dependencies import HeldUp
 from weft.local.launch import Launch
 from weft.local.listening import Listening
 from weft.local.output import Log
@@ -46,8 +47,12 @@ class Surroundings:
     application_uid: int
     changed: Callable[[], None]
     """Told when anything that others see has changed."""
-    wait_for: Callable[[str, tuple[str, ...]], Coroutine[object, object, None]]
-    """Returns when these workloads of a namespace are ready."""
+    next_change: Callable[[], Coroutine[object, object, None]]
+    """Returns when anything has changed again."""
+    held_up: Callable[[Replica], HeldUp]
+    """What keeps a replica from starting."""
+    watched: Callable[[Replica], bool]
+    """Whether it matters to others what it listens on."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,13 @@ class Running:
     """Why its startup probe has not passed yet; empty where it has, or where there is none."""
     _loaded_rules: str = ""
     _way_open: bool = False
+    held_up_by: str = ""
+    """What has failed that it waits for."""
+    _parts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _group: asyncio.TaskGroup | None = None
+    """Owns the parts while they run."""
+    _renewing: bool = False
+    """Its proxy is replaced while its application goes on."""
     _proxy_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _application_stopped: asyncio.Event = field(default_factory=asyncio.Event)
     """Not set while the application runs: its proxy ends after it, so that what it has in hand can be answered."""
@@ -126,10 +138,59 @@ class Running:
         await (fabric.open_way if self.replica.egress else fabric.close_way)(self.port)
         self._way_open = self.replica.egress
 
+    @property
+    def finished(self) -> bool:
+        """Whether it is a job that has done its work."""
+        return self.application is not None and self.application.finished
+
+    @property
+    def trouble(self) -> str:
+        """Why it will not come to be ready unless somebody does something; empty where that is not known."""
+        if self.application is not None and self.application.failed:
+            return f"job {self.replica.workload} failed: {self.replica.name} {self.application.ended}"
+        return self.held_up_by
+
     def leave(self) -> None:
         """Be not ready from now on, whatever the probe finds."""
         self.leaving = True
         self._say(False, "leaving")
+
+    def adjust(self, replica: Replica) -> None:
+        """Be this from now on. What of it concerns a process holds for the next one."""
+        before, self.replica = self.replica, replica
+        if (before.startup, before.liveness) != (replica.startup, replica.liveness) and "health" in self._parts:
+            self._parts["health"].cancel()
+            self._start("health", self._watch_health(started=not self._not_started))
+
+    async def renew_application(self) -> None:
+        """Replace the application, if it has begun, and leave the proxy as it is; it does not leave any more."""
+        if await self._stop("app"):
+            self._start("app", self._keep_application())
+        self.leaving = False
+
+    async def renew_proxy(self, sidecar: Sidecar) -> None:
+        """Replace the proxy and leave the application as it is; it does not leave any more."""
+        self.sidecar, self._renewing = sidecar, True
+        try:
+            begun = await self._stop("proxy")
+        finally:
+            self._renewing = False
+        if begun:
+            self._proxy_ready.clear()
+            self._start("proxy", self._keep_proxy())
+        self.leaving = False
+
+    def _start(self, part: str, work: Coroutine[object, object, None]) -> None:
+        assert self._group is not None
+        self._parts[part] = start(self._group, f"{part} {self.replica.key}", work)
+
+    async def _stop(self, part: str) -> bool:
+        """Whether there was something to stop."""
+        task = self._parts.pop(part, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        return task is not None
 
     def execute(
         self, command: tuple[str, ...], stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]
@@ -142,24 +203,30 @@ class Running:
 
     async def _keep_processes(self) -> None:
         async with asyncio.TaskGroup() as group:
-            if self.sidecar is not None:
-                start(group, f"token {self.replica.key}", self.sidecar.token())
+            self._group, self._parts = group, {}
             if self.privileged_command:
-                start(group, f"app {self.replica.key}", self._keep_application())
+                self._start("app", self._keep_application())
                 # Its proxy asks it for a certificate first. Only polling tells when another process listens.
                 while not await self._http_ready(_CONTROL_PLANE_ADMIN, "/ready"):  # noqa: ASYNC110
                     await asyncio.sleep(_PROXY_STARTING_PERIOD)
-                start(group, f"proxy {self.replica.key}", self._keep_proxy())
+                self._start("proxy", self._keep_proxy())
             else:
-                start(group, f"proxy {self.replica.key}", self._keep_proxy())
+                self._start("proxy", self._keep_proxy())
                 self._say(False, "waits for its proxy")
                 await self._proxy_ready.wait()
-                self._say(False, f"waits for {', '.join(self.replica.depends_on)}")
-                await self.around.wait_for(self.replica.namespace, self.replica.depends_on)
-                start(group, f"app {self.replica.key}", self._keep_application())
+                await self._wait_for_others()
+                self._start("app", self._keep_application())
             start(group, f"readiness {self.replica.key}", self._watch_readiness())
-            if self.replica.startup or self.replica.liveness:
-                start(group, f"health {self.replica.key}", self._watch_health())
+            self._start("health", self._watch_health(started=False))
+
+    async def _wait_for_others(self) -> None:
+        while held_up := self.around.held_up(self.replica):
+            self._say(False, held_up.words)
+            if held_up.trouble != self.held_up_by:
+                self.held_up_by = held_up.trouble
+                self.around.changed()
+            await self.around.next_change()
+        self.held_up_by = ""
 
     async def _keep_application(self) -> None:
         log = self.logs["app"]
@@ -169,7 +236,8 @@ class Running:
             command = list(self.privileged_command) or self._launch(self.replica.command).argv()
             return self.around.children.start(command, network=self.port.network, stdout=log.pipe, stderr=log.pipe)
 
-        self.application = Process(self.replica.name, begin, log, self.around.changed, once=self.replica.once)
+        retries = self.replica.retries if self.replica.once else None
+        self.application = Process(self.replica.name, begin, log, self.around.changed, retries)
         self._application_stopped.clear()
         try:
             await self.application.keep()
@@ -194,17 +262,26 @@ class Running:
 
         self.proxy = Process("weft-proxy", begin, log, self.around.changed)
         async with asyncio.TaskGroup() as group:
-            start(group, f"proxy process {self.replica.key}", self.proxy.keep(outlive=self._application_stopped))
+            start(group, f"token {self.replica.key}", sidecar.token())
+            start(group, f"proxy process {self.replica.key}", self.proxy.keep(outlive=self._until_proxy_may_end))
             start(group, f"proxy readiness {self.replica.key}", self._watch_proxy())
 
+    async def _until_proxy_may_end(self) -> None:
+        if not self._renewing:
+            await self._application_stopped.wait()
+
     async def _watch_proxy(self) -> None:
+        assert self.proxy is not None
         while True:
-            ready = await self._http_ready(ADMIN_PORT, "/ready")
-            if ready and not self._proxy_ready.is_set():
-                self._proxy_ready.set()
-            elif not ready and self._proxy_ready.is_set():
+            if not await self._http_ready(ADMIN_PORT, "/ready"):
                 self._proxy_ready.clear()
-            await asyncio.sleep(_PROXY_READY_PERIOD if ready else _PROXY_STARTING_PERIOD)
+                await asyncio.sleep(_PROXY_STARTING_PERIOD)
+                continue
+            self._proxy_ready.set()
+            if self.proxy.child is not None:
+                await asyncio.wait([self.proxy.child.exit], timeout=_PROXY_READY_PERIOD)
+                if not self.proxy.running:
+                    self._proxy_ready.clear()
 
     async def _watch_readiness(self) -> None:
         first = self.replica.readiness
@@ -217,14 +294,24 @@ class Running:
             failed = failed + 1 if reason else 0
             if not reason:
                 self._say(True, "")
-            elif not self.ready or failed >= (probe.failure_threshold if probe else 1):
+            elif not self.ready or not self._runs() or failed >= (probe.failure_threshold if probe else 1):
                 self._say(False, reason)
-            await asyncio.sleep((probe.period if probe else _PLAIN_PERIOD) if self.ready else _STARTING_PERIOD)
+            period = (probe.period if probe else _PLAIN_PERIOD) if self.ready else _STARTING_PERIOD
+            if self.application is not None and self.application.child is not None and self._runs():
+                await asyncio.wait([self.application.child.exit], timeout=period)
+            else:
+                await asyncio.sleep(period)
 
-    async def _watch_health(self) -> None:
-        """Ask startup, then liveness, of each process in turn; one that fails is ended, so that another one begins."""
-        startup, liveness = self.replica.startup, self.replica.liveness
-        while True:
+    def _runs(self) -> bool:
+        return self.application is not None and self.application.running
+
+    async def _watch_health(self, *, started: bool) -> None:
+        """Ask startup, then liveness, of each process in turn; one that fails is ended, so that another one begins.
+
+        `started`: the process that runs has passed a startup probe before.
+        """
+        startup, liveness = None if started else self.replica.startup, self.replica.liveness
+        while startup or liveness or self.replica.startup:
             self._not_started = "has not started yet" if startup else ""
             # Only polling tells when the next process of the application has begun.
             while self.application is None or not self.application.running:  # noqa: ASYNC110
@@ -239,6 +326,7 @@ class Running:
             if failed and not child.exit.done():
                 await self.application.end(f"its {which} probe failed: {failed}")
             await asyncio.shield(child.exit)
+            startup = self.replica.startup
 
     async def _ask_until(self, probe: Probe, child: Child, passes: bool) -> str:
         """Why the probe failed as often as it may; empty once it passes (if that ends it), or the process is gone."""
@@ -258,7 +346,7 @@ class Running:
         return ""
 
     def _look_who_listens(self) -> None:
-        if self.port is None or not self.replica.address6:
+        if self.port is None or not self.around.watched(self.replica):
             return
         found = listening.look(self.port.network)
         if found != self.listening:
@@ -267,9 +355,11 @@ class Running:
 
     async def _why_not_ready(self) -> str:
         assert self.port is not None
-        if self.application is None or not self.application.running:
-            if self.application is not None and self.application.finished:
+        if not self._runs():
+            if self.finished:
                 return "finished"
+            if self.application is not None and self.application.failed:
+                return f"failed: {self.application.ended} (see `weft logs {self.replica.name}`)"
             ended = self.application.ended if self.application is not None else ""
             return f"its application {ended} (see `weft logs {self.replica.name}`)" if ended else "starting"
         if self._not_started:
@@ -356,7 +446,8 @@ _INHERITED = frozenset(
 _FILES = ("resolv.conf", "hosts", "nsswitch.conf", "gai.conf")
 """What of /etc a replica sees its own version of."""
 _CONTROL_PLANE_ADMIN = 9990
-_PROXY_READY_PERIOD = 1.0
+_PROXY_READY_PERIOD = 5.0
+"""Seconds; that its process ends is noticed at once."""
 _PROXY_STARTING_PERIOD = 0.05
 _PLAIN_PERIOD = 1.0
 _STARTING_PERIOD = 0.1

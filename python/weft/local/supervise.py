@@ -22,6 +22,8 @@ from weft.local.addresses import GATEWAY
 from weft.local.api import Api
 from weft.local.children import Children
 from weft.local.control import Control
+from weft.local.dependencies import HeldUp, Stand, held_up
+from weft.local.difference import Difference
 from weft.local.documents import Documents
 from weft.local.editing import Editing
 from weft.local.egress import Egress
@@ -65,7 +67,15 @@ class Supervisor:
         self.change = asyncio.Event()
         self.sampler = Sampler(self.meshed_addresses)
         self._children = Children()
-        self._around = Surroundings(state, self._children, application_uid, self.changed, self.wait_for)
+        self._around = Surroundings(
+            state,
+            self._children,
+            application_uid,
+            self.changed,
+            self.next_change,
+            self._held_up,
+            lambda replica: replica.key in self.current.watched,
+        )
         self.options = options
         self.control = Control(state, options, self.standings)
         self._outside = Outside(published_by)
@@ -131,10 +141,9 @@ class Supervisor:
         self.change.set()
         self.change = asyncio.Event()
 
-    async def wait_for(self, namespace: str, workloads: tuple[str, ...]) -> None:
-        """Until each of these workloads has only ready or finished replicas."""
-        while not all(self._workload_ready(namespace, workload) for workload in workloads):
-            await self.change.wait()
+    async def next_change(self) -> None:
+        """Until something has changed again."""
+        await self.change.wait()
 
     def objects(self) -> objects.Objects:
         """The documents that the control plane reads, without its own pod."""
@@ -149,8 +158,18 @@ class Supervisor:
         return {key: running.listening for key, (running, _) in self.running.items()}
 
     def not_ready(self) -> list[str]:
-        """Keys of the replicas that others still wait for."""
-        return [key for key, (each, _) in self.running.items() if not each.ready and each.reason != "finished"]
+        """Keys of the replicas that are still on their way."""
+        return [key for key, (each, _) in self.running.items() if not _has_settled(each)]
+
+    def troubles(self) -> dict[str, list[str]]:
+        """What has failed, with the workloads that wait for it: nothing of them is on its way."""
+        found: dict[str, list[str]] = {}
+        for each, _ in self.running.values():
+            if each.trouble:
+                waiting = found.setdefault(each.trouble, [])
+                if each.held_up_by and each.replica.workload not in waiting:
+                    waiting.append(each.replica.workload)
+        return found
 
     def ready_addresses(self, workload: str) -> list[tuple[str, ...]]:
         """The addresses of each of a workload's ready replicas."""
@@ -186,17 +205,16 @@ class Supervisor:
             self._expect([key])
             await self._refresh()
             self._start(key, replica)
-            while key in self.running and not self.running[key][0].ready:
+            while key in self.running and not _has_settled(self.running[key][0]):
                 await self.change.wait()
 
-    def _workload_ready(self, namespace: str, workload: str) -> bool:
-        keys = [
-            key
-            for key, each in self.current.replicas.items()
-            if (each.namespace, each.workload) == (namespace, workload)
-        ]
-        found = [self.running[key][0] for key in keys if key in self.running]
-        return len(found) == len(keys) and all(_can_be_built_on(each) for each in found)
+    def _held_up(self, replica: Replica) -> HeldUp:
+        on: dict[str, list[Stand]] = {name: [] for name in replica.depends_on}
+        for key, each in self.current.replicas.items():
+            if each.namespace == replica.namespace and each.workload in on:
+                running = self.running[key][0] if key in self.running else None
+                on[each.workload].append(_stand(running) if running else Stand(done=False))
+        return held_up(on)
 
     async def _put_in_force(self, documents: Documents, really: bool) -> None:
         new = self._planned(documents)
@@ -216,15 +234,16 @@ class Supervisor:
             self._follow_given_issuer()
             if _CONTROL not in self.running:
                 self._start(_CONTROL, objects.control_plane(self.dual))
-        await self._withdraw([*change.stop, *change.restart])
+        await self._withdraw([*change.stop, *change.restart, *change.application, *change.proxy])
         await self._stop([*change.stop, *change.restart])
         for listen in change.close:
             self._published.close(listen)
         self.current = new
-        self._expect([*change.start, *change.restart])
-        for key in change.adjust:
-            self.running[key][0].replica = new.replicas[key]
+        self._expect([*change.start, *change.restart, *change.proxy])
+        for key in (*change.adjust, *change.application, *change.proxy):
+            self.running[key][0].adjust(new.replicas[key])
         await self._refresh()
+        await self._renew(change)
         if _CONTROL in self.running:
             while not self.running[_CONTROL][0].ready:
                 await self.change.wait()
@@ -236,6 +255,15 @@ class Supervisor:
                 await self._published.open(self._group, listen, workload, port)
             except OSError as problem:
                 _say(str(problem))
+
+    async def _renew(self, change: Difference) -> None:
+        async with asyncio.TaskGroup() as group:
+            for key in change.application:
+                start(group, f"application of {key}", self.running[key][0].renew_application())
+            for key in change.proxy:
+                running = self.running[key][0]
+                sidecar = self.control.sidecar(running.replica, self._lives.get(key, 0))
+                start(group, f"proxy of {key}", running.renew_proxy(sidecar))
 
     def _follow_given_issuer(self) -> None:
         directory = self.options.issuer_directory
@@ -255,7 +283,7 @@ class Supervisor:
             number=self._numbers,
             around=self._around,
             sidecar=self.control.sidecar(replica, self._lives.get(key, 0)) if replica.meshed else None,
-            rules=lambda: self._rules(replica),
+            rules=lambda: self._rules(running.replica),
             privileged_command=self.control.command() if key == _CONTROL else (),
         )
         self.running[key] = running, start(self._group, f"replica {key}", self._guard(key, running))
@@ -345,9 +373,14 @@ class Supervisor:
         return rules.unmeshed(self._balanced, self.dual)
 
     async def _announce(self) -> None:
-        """Say once that everything is ready, and meanwhile what is being waited for."""
-        while (not_ready := self.not_ready()) or not self.applied:
+        """Say once that everything is ready; meanwhile what is being waited for, and what has failed."""
+        said: dict[str, list[str]] = {}
+        while (not_ready := self.not_ready()) or not self.applied or self.troubles():
             waiting = self.change
+            if self.applied and not not_ready and self.troubles() != said:
+                said = self.troubles()
+                for trouble, held in said.items():
+                    _say(trouble + (f"; {', '.join(held)} cannot start before that is put right" if held else ""))
             try:
                 await asyncio.wait_for(waiting.wait(), _PATIENCE)
             except TimeoutError:
@@ -360,9 +393,14 @@ class Supervisor:
         _say(f"mesh {self.mesh}: {len(self.current.replicas)} replicas ready{published}")
 
 
-def _can_be_built_on(running: Running) -> bool:
-    """Whether those that wait for it may begin: a job has done its work only when it has ended."""
-    return running.reason == "finished" if running.replica.once else running.ready
+def _stand(running: Running) -> Stand:
+    """A job has done its work only when it has ended."""
+    return Stand(running.finished if running.replica.once else running.ready, running.trouble)
+
+
+def _has_settled(running: Running) -> bool:
+    """Whether it is as it will be until somebody does something."""
+    return running.ready or running.finished or bool(running.trouble)
 
 
 def _innermost(problem: BaseException) -> BaseException:

@@ -86,5 +86,7 @@ class Workload:
     publish: tuple[Publish, ...]
     depends_on: tuple[str, ...]
     restart: Literal["always", "never"]
+    retries: int = 0
+    """How often a workload that is not restarted (`restart: never`) is, when it fails."""
     egress: Literal["closed", "host"] | None = None
     """Whether what lies outside of the mesh is reached, by the host's network; None: as the mesh has it."""

@@ -84,6 +84,7 @@ class WrittenSpec(Shape, frozen=True):
     publish: tuple[WrittenPublish, ...] = ()
     depends_on: tuple[str, ...] = ()
     restart: Literal["always", "never"] = "always"
+    retries: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     egress: Literal["closed", "host"] | None = None
 
 
@@ -111,6 +112,9 @@ def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
     if spec.service_account:
         problems += name_problems(tree, ("spec", "serviceAccount"), spec.service_account)
     problems += _port_problems(tree, spec) + _list_problems(tree, written.metadata)
+    if spec.retries and spec.restart != "never":
+        reason = "`retries` is of a job, and this workload is started again always"
+        problems.append(tree.problem(("spec", "retries"), "wrong-value", reason, "add `restart: never`, or remove it"))
     ports = _Ports(tree, {port.name: port.port for port in spec.ports if port.name}, problems)
     readiness = _probe(ports, "readiness", spec.readiness)
     liveness, startup = _probe(ports, "liveness", spec.liveness), _probe(ports, "startup", spec.startup)
@@ -132,6 +136,7 @@ def parse(tree: Tree, group: str, kind: str) -> Workload | list[Problem]:
         publish=publish,
         depends_on=spec.depends_on,
         restart=spec.restart,
+        retries=spec.retries,
         egress=spec.egress,
     )
 

@@ -210,9 +210,12 @@ class Mesh:
         if self.supervisor.poll() is not None:
             raise RuntimeError(f"`weft up` has ended: {self.output()}")
         try:
-            return client.ask(self.name, {"do": "ps"}).get("ready") is True
+            answer = client.ask(self.name, {"do": "ps"})
         except WeftError:
             return False
+        if answer.get("failed"):
+            raise RuntimeError(f"the mesh cannot become ready: {answer['failed']}")
+        return answer.get("ready") is True
 
 
 def _weft(*arguments: str) -> list[str]:

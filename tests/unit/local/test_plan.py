@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from weft.lib.errors import WeftError
-from weft.local import difference, objects, plan, reading
+from weft.local import objects, plan, reading
 from weft.local.listening import Listening
 from weft.local.plan import Plan
 
@@ -137,39 +137,6 @@ def test_addresses_stay_when_the_file_changes(tmp_path: Path, mesh: str, planned
     assert after.replicas["default/cron-0"].address == before.replicas["default/cron-0"].address
     addresses = [replica.address for replica in after.replicas.values()]
     assert len(set(addresses)) == len(addresses)
-
-
-def test_an_edit_restarts_only_what_it_changes(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
-    """Requirement: more replicas start only those; another command restarts that workload; labels restart nothing."""
-    before = planned(mesh)
-    more = difference.between(before, planned(mesh.replace("replicas: 2", "replicas: 3"), before))
-    assert (more.start, more.stop, more.restart) == (("default/voting-2",), (), ())
-    changed = difference.between(before, planned(mesh.replace('"9"', '"8"'), before))
-    assert (changed.start, changed.stop, changed.restart) == ((), (), ("default/cron-0",))
-    labelled = difference.between(before, planned(mesh.replace("app: voting", "app: vote"), before))
-    assert (labelled.start, labelled.stop, labelled.restart) == ((), (), ())
-    assert labelled.objects_changed
-    assert not difference.between(before, planned(mesh, before))
-
-
-def test_a_probe_and_what_is_waited_for_change_while_a_replica_runs(mesh: str, planned: Callable[..., Plan]) -> None:
-    """Requirement: another readiness probe and another dependsOn restart nothing; a liveness probe does."""
-    before = planned(mesh)
-    spec = "serviceAccount: worker"
-    for more in ("readiness: {exec: {command: [x]}}", "dependsOn: [voting]"):
-        change = difference.between(before, planned(mesh.replace(spec, f"{spec}, {more}"), before))
-        assert (change.restart, change.adjust, bool(change)) == ((), ("default/cron-0",), True)
-    changed = difference.between(
-        before, planned(mesh.replace(spec, f"{spec}, liveness: {{exec: {{command: [x]}}}}"), before)
-    )
-    assert (changed.restart, changed.adjust) == (("default/cron-0",), ())
-
-
-def test_a_published_port_that_moves_closes_and_opens(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
-    """Requirement: publish changes restart no replica."""
-    before = planned(mesh)
-    moved = difference.between(before, planned(mesh.replace("9000", "9001"), before))
-    assert (moved.close, moved.open, moved.restart) == ((("127.0.0.1", 9000),), (("127.0.0.1", 9001),), ())
 
 
 def test_pods_are_written_as_kubernetes_shapes_them(tmp_path: Path, mesh: str, planned: Callable[..., Plan]) -> None:
