@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 from weft.lib.tasks import start
-from weft.local import proxy_admin
+from weft.local.proxy_admin import Line
 from weft.viz.ring import Ring
 from weft.viz.samples import Sample, parse
 
@@ -16,6 +16,7 @@ class Sampler:
     def __init__(self, addresses: Callable[[], Mapping[str, str]]) -> None:
         self._addresses = addresses
         self._room = asyncio.Semaphore(_AT_A_TIME)
+        self._lines: dict[str, Line] = {}
         self.ring = Ring()
 
     async def run(self) -> None:
@@ -28,15 +29,19 @@ class Sampler:
 
     async def sample(self) -> None:
         """One reading of every proxy; a proxy that does not answer is left out of this one."""
+        addresses = self._addresses()
+        for key in [key for key, line in self._lines.items() if addresses.get(key) != line.address]:
+            self._lines.pop(key).close()
         async with asyncio.TaskGroup() as group:
-            for key, address in self._addresses().items():
-                start(group, f"metrics of {key}", self._read(key, address))
+            for key, address in addresses.items():
+                line = self._lines.setdefault(key, Line(address))
+                start(group, f"metrics of {key}", self._read(key, line))
 
-    async def _read(self, key: str, address: str) -> None:
+    async def _read(self, key: str, line: Line) -> None:
         async with self._room:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
                 async with asyncio.timeout(PERIOD):
-                    samples = parse(await proxy_admin.get(address, "/metrics"))
+                    samples = parse(await line.get("/metrics"))
                 self.ring.add(key, asyncio.get_running_loop().time(), samples)
 
 

@@ -10,26 +10,50 @@ from weft.lib.tasks import start
 from weft.local.rules import ADMIN_PORT
 
 
-async def get(address: str, path: str, port: int = ADMIN_PORT) -> str:
-    """The body of a 200. Raises OSError, ValueError or asyncio.IncompleteReadError; the caller limits the time."""
-    reader, writer = await asyncio.open_connection(address, port, limit=_BODY_LIMIT)
-    try:
-        host = f"[{address}]" if ":" in address else address
-        request = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n"
-        writer.write(request.encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        if " 200" not in head.split("\r\n", 1)[0]:
-            raise ValueError(f"{path} was refused")
-        if "transfer-encoding: chunked" in head:
-            return (await _chunks(reader)).decode(errors="replace")
-        body = await reader.read(_BODY_LIMIT)
-        while more := await reader.read(_BODY_LIMIT):
-            body += more
-            if len(body) > _BODY_LIMIT:
-                raise ValueError(f"{path} is too large")
+class Line:
+    """A connection to one proxy's admin port, kept between questions: making one costs more than asking."""
+
+    def __init__(self, address: str, port: int = ADMIN_PORT) -> None:
+        self.address = address
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, path: str) -> str:
+        """The body of a 200; a line that has gone dead is made anew. The caller limits the time.
+
+        Raises OSError, ValueError or asyncio.IncompleteReadError.
+        """
+        kept = self._streams is not None
+        try:
+            return await self._get(path)
+        except (OSError, asyncio.IncompleteReadError):
+            if not kept:
+                raise
+            return await self._get(path)
+
+    def close(self) -> None:
+        """Let go of the connection; the next question makes another one."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def _get(self, path: str) -> str:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self.address, self._port, limit=_BODY_LIMIT)
+        reader, writer = self._streams
+        whole = False
+        try:
+            host = f"[{self.address}]" if ":" in self.address else self.address
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: {host}:{self._port}\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            if " 200" not in head.split("\r\n", 1)[0]:
+                raise ValueError(f"{path} was refused")
+            body = await (_chunks(reader) if "transfer-encoding: chunked" in head else _counted(reader, head))
+            whole = True
+        finally:
+            if not whole:
+                self.close()
         return body.decode(errors="replace")
-    finally:
-        writer.close()
 
 
 async def standings(addresses: Mapping[str, str]) -> dict[str, Standing | None]:
@@ -45,12 +69,20 @@ async def standings_at(places: Mapping[str, tuple[str, int]]) -> dict[str, Stand
     async def ask(key: str, address: str, port: int) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             async with room, asyncio.timeout(_SECONDS):
-                found[key] = standing.read(await get(address, "/identity.json", port))
+                with contextlib.closing(Line(address, port)) as line:
+                    found[key] = standing.read(await line.get("/identity.json"))
 
     async with asyncio.TaskGroup() as group:
         for key, (address, port) in places.items():
             start(group, f"identity of {key}", ask(key, address, port))
     return found
+
+
+async def _counted(reader: asyncio.StreamReader, head: str) -> bytes:
+    length = int(head.partition("\r\ncontent-length:")[2].split("\r\n", 1)[0])
+    if length > _BODY_LIMIT:
+        raise ValueError("the answer is too large")
+    return await reader.readexactly(length)
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
@@ -60,6 +92,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
             raise ValueError("the answer is too large")
         body += await reader.readexactly(size)
         await reader.readline()
+    await reader.readline()
     return body
 
 

@@ -446,7 +446,7 @@ _INHERITED = frozenset(
 _FILES = ("resolv.conf", "hosts", "nsswitch.conf", "gai.conf")
 """What of /etc a replica sees its own version of."""
 _CONTROL_PLANE_ADMIN = 9990
-_PROXY_READY_PERIOD = 5.0
+_PROXY_READY_PERIOD = 10.0
 """Seconds; that its process ends is noticed at once."""
 _PROXY_STARTING_PERIOD = 0.05
 _PLAIN_PERIOD = 1.0
