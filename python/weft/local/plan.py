@@ -125,8 +125,10 @@ class Plan:
     addresses: Addresses = field(default_factory=Addresses)
     selected: Mapping[str, tuple[Replica, ...]] = field(default_factory=dict)
     """Service key -> the replicas that it selects, in order of their names. Asked for at every change of readiness."""
-    watched: frozenset[str] = frozenset()
-    """Keys of the replicas of which it matters to others what they listen on: their proxy does not carry everything."""
+    watched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Keys of the replicas of which it matters to others what they listen on, and by which protocols: their proxy does
+    not carry everything.
+    """
 
     def replicas_of(self, service: Service) -> tuple[Replica, ...]:
         """The replicas that `service` selects."""
@@ -189,12 +191,13 @@ def _selected(
 
 def _watched(
     replicas: Mapping[str, Replica], services: Mapping[str, Service], selected: Mapping[str, tuple[Replica, ...]]
-) -> frozenset[str]:
+) -> dict[str, frozenset[str]]:
     """Looking costs CPU for each replica and second, so only those are looked at that `_answers_ipv6` asks about."""
     uncarried = {key for key, each in replicas.items() if not each.meshed or each.skip_inbound}
     datagrams = [key for key, each in services.items() if any(port.protocol != "TCP" for port in each.ports)]
     by_datagram = {replica.key for key in datagrams for replica in selected.get(key, ())}
-    return frozenset(key for key in uncarried | by_datagram if replicas[key].address6)
+    watched = {key: frozenset(("TCP", "UDP") if key in by_datagram else ("TCP",)) for key in uncarried | by_datagram}
+    return {key: protocols for key, protocols in watched.items() if replicas[key].address6}
 
 
 def _key(meta: model.Meta) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -51,8 +51,8 @@ class Surroundings:
     """Returns when anything has changed again."""
     held_up: Callable[[Replica], HeldUp]
     """What keeps a replica from starting."""
-    watched: Callable[[Replica], bool]
-    """Whether it matters to others what it listens on."""
+    watched: Callable[[Replica], Collection[str]]
+    """By which protocols it matters to others what it listens on."""
 
 
 @dataclass(slots=True)
@@ -346,9 +346,10 @@ class Running:
         return ""
 
     def _look_who_listens(self) -> None:
-        if self.port is None or not self.around.watched(self.replica):
+        protocols = self.around.watched(self.replica)
+        if self.port is None or not protocols:
             return
-        found = listening.look(self.port.network)
+        found = listening.look(self.port.network, "UDP" in protocols)
         if found != self.listening:
             self.listening = found
             self.around.changed()

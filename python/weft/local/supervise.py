@@ -74,7 +74,7 @@ class Supervisor:
             self.changed,
             self.next_change,
             self._held_up,
-            lambda replica: replica.key in self.current.watched,
+            lambda replica: self.current.watched.get(replica.key, ()),
         )
         self.options = options
         self.control = Control(state, options, self.standings)
