@@ -5,11 +5,14 @@ import os
 import shlex
 import socket
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.e2e.mesh import COMMAND, Weft, environment, until
+
+from weft.local import state
 
 pytestmark = pytest.mark.e2e
 WORKLOAD = """\
@@ -69,24 +72,31 @@ def test_missing_rights_are_said_with_what_helps(tmp_path: Path) -> None:
     assert "× namespaces work: the kernel refuses namespaces" in checked.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk for the state directory")
 def test_a_full_disk_stops_logs_and_nothing_else(tmp_path: Path, weft: Weft) -> None:
     """Requirement: what a workload prints is lost, with the number of bytes, while the mesh answers and is ended."""
     noisy = (
         WORKLOAD.replace("NAME", "noisy") + '  command: [sh, -c, "head -c 3000000 /dev/zero; echo; sleep infinity"]\n'
     )
     (tmp_path / "mesh.yaml").write_text(f"{noisy}---\n{CALM}")
+    normal = os.geteuid() != 0
+    small = tempfile.mkdtemp(prefix="weft-", dir="/tmp")  # a socket's path is short
+    disk = f"{small}/weft" if normal else "/run/weft"
     up = [*COMMAND, "up", "-d", "--mesh", weft.name, str(tmp_path / "mesh.yaml")]
     steps = [
-        "mkdir -p /run/weft && mount -t tmpfs -o size=1m none /run/weft",
         shlex.join(up),
-        "until df --output=avail /run/weft | grep -qx ' *0'; do sleep 0.1; done",
+        f"until df --output=avail {disk} | grep -qx ' *0'; do sleep 0.1; done",
         shlex.join([*COMMAND, "exec", "--mesh", weft.name, "calm", "--", "echo", "still here"]),
         shlex.join([*COMMAND, "down", "--mesh", weft.name]),
-        "ls -A /run/weft",
+        f"ls -A {disk}",
     ]
-    script = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", "\n".join(steps)]
-    said = subprocess.run(script, env=environment(), capture_output=True, text=True, timeout=100, check=False)
+    inner = ["sh", "-ec", "\n".join(steps)]
+    if normal:  # may mount where it is root in name, and then is the same normal user again
+        inner = ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}", *inner]
+    mount = f"mkdir -p {disk} && mount -t tmpfs -o size=1m,mode=700 none {disk} && exec {shlex.join(inner)}"
+    user = ["--user", "--map-root-user"] if normal else []
+    script = ["unshare", *user, "--mount", "--propagation", "private", "sh", "-ec", mount]
+    where = {**environment(), "XDG_RUNTIME_DIR": small}
+    said = subprocess.run(script, env=where, capture_output=True, text=True, timeout=100, check=False)
     assert said.stdout.splitlines() == ["still here", f"mesh {weft.name} is stopped"], said.stderr
 
 
@@ -95,10 +105,9 @@ def test_a_workload_that_forks_and_floods_its_log_harms_nobody(weft: Weft, tmp_p
     flood = '  command: [sh, -c, "for i in 1 2 3 4; do yes $i & done; setsid sleep 98765 & setsid yes x"]\n'
     (tmp_path / "mesh.yaml").write_text(f"{WORKLOAD.replace('NAME', 'flood')}{flood}---\n{CALM}")
     weft.up(tmp_path / "mesh.yaml")
-    logs = Path(f"/run/weft/{weft.name}/logs") if os.geteuid() == 0 else None
-    if logs is not None:
-        until(lambda: (logs / "default.flood-0.app.1.log").exists())
-        assert sum(file.stat().st_size for file in logs.iterdir()) <= 2 * 8 * 1024 * 1024 + 4096
+    logs = state.find(weft.name).logs
+    until(lambda: (logs / "default.flood-0.app.1.log").exists())
+    assert sum(file.stat().st_size for file in logs.iterdir()) <= 2 * 8 * 1024 * 1024 + 4096
     assert weft.run("exec", "calm", "--", "true").returncode == 0
     assert weft.run("logs", "flood", "--tail", "1").returncode == 0
     assert weft.run("down").returncode == 0
@@ -110,6 +119,15 @@ def is_left(process: Path) -> bool:
         return (process / "cmdline").read_bytes() == b"sleep\x0098765\x00"
     except OSError:
         return False
+
+
+def test_a_directory_with_too_long_a_name_is_said(tmp_path: Path) -> None:
+    """Requirement (a traceback once): the kernel limits a socket's path; `weft up` says so, and what helps."""
+    (tmp_path / "mesh.yaml").write_text(CALM)
+    said = elsewhere([], "up", "--mesh", "m" * 100, str(tmp_path / "mesh.yaml"))
+    assert said.returncode == 1
+    assert "is too long for a socket" in said.stderr
+    assert "hint: a shorter name for the mesh" in said.stderr
 
 
 @pytest.mark.parametrize("inject", ["disabled", "enabled"])

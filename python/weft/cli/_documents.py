@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from weft.cli._shared import Rows, fail, fail_with, table
+from weft.cli._shared import Rows, fail, fail_with, table, told
 
 SHORT = {
     "wl": "workload",
@@ -77,20 +77,10 @@ def resource(row: dict[str, object]) -> str:
     return f"{str(row['kind']).lower()}{group}/{row['name']}"
 
 
-def as_yaml(value: object) -> str:
-    """YAML with keys in their own order."""
-    import yaml
-
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120))
-
-
 def show_documents(rows: Rows, output: str, *, single: bool) -> None:
     """Print documents whole: one as itself, several as a List."""
-    import json
-
     items = [row["content"] for row in rows]
-    value = items[0] if single and len(items) == 1 else {"apiVersion": "v1", "kind": "List", "items": items}
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else as_yaml(value).rstrip())
+    told(items[0] if single and len(items) == 1 else {"apiVersion": "v1", "kind": "List", "items": items}, output)
 
 
 def read_texts(files: Sequence[str]) -> list[tuple[str, str]]:
@@ -115,14 +105,14 @@ def read_texts(files: Sequence[str]) -> list[tuple[str, str]]:
     return texts
 
 
-def documents_in(texts: Sequence[tuple[str, str]]) -> Rows:
+def documents_in(texts: Sequence[tuple[str, str]], output: str) -> Rows:
     """The documents of these texts as rows; ends with their problems when there are any."""
     from weft.resources import read_text
 
     reads = [each for file, text in texts for each in read_text(text, file)]
     problems = sorted(problem for each in reads for problem in each.problems)
     if problems:
-        fail_with(problems, "text")
+        fail_with(problems, output)
     return [
         {
             "group": each.document.meta.id.group,
@@ -136,13 +126,13 @@ def documents_in(texts: Sequence[tuple[str, str]]) -> Rows:
     ]
 
 
-def refused(answer: dict[str, object]) -> None:
+def refused(answer: dict[str, object], output: str) -> None:
     """End with the problems that a mesh answered with, if any."""
     from weft.lib.errors import Problem
 
     problems = answer.get("problems")
     if isinstance(problems, list) and problems:
-        fail_with([Problem(**each) for each in problems], "text")
+        fail_with([Problem(**each) for each in problems], output)
 
 
 def sections(rows: Rows, wide: bool, cells: dict[str, tuple[list[str], object]]) -> Iterable[str]:

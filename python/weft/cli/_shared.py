@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -11,24 +11,54 @@ if TYPE_CHECKING:
     from weft.lib.errors import Problem, WeftError
 
 Rows = list[dict[str, object]]
+Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
 
 mesh_option = click.option("--mesh", default="default", show_default=True, help="Which mesh.")
 namespace_option = click.option(
     "-n", "--namespace", default="default", show_default=True, help="The workload's namespace."
 )
 namespace_option_all = click.option("-n", "--namespace", help="Only this namespace.")
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json"]),
-    default="table",
-    show_default=True,
-    help="How to show it.",
-)
+
+
+def outputs(*for_people: str, lines: bool = False) -> Callable[[Command], Command]:
+    """`-o`: forms for people, the first of them by default, and those for programs, which have nothing else on stdout.
+
+    `lines`: one JSON object a line, as it comes; YAML has no such form.
+    """
+    for_programs = ["json"] if lines else ["json", "yaml"]
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice([*for_people, *for_programs]),
+        default=for_people[0],
+        show_default=True,
+        help="How to show it." + (" json: one object a line." if lines else ""),
+    )
+
+
+output_option = outputs("table", "wide")
 window_option = click.option(
     "-t", "--time-window", "window", default="1m", show_default=True, help="Such as 15s or 5m."
 )
 watch_option = click.option("-w", "--watch", is_flag=True, help="Refresh until Ctrl-C.")
+
+
+def as_yaml(value: object) -> str:
+    """YAML with keys in their own order."""
+    import yaml
+
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120))
+
+
+def told(value: object, output: str) -> bool:
+    """Print a value in the form that programs asked for; False when it is for people."""
+    import json
+
+    if output == "json":
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    elif output == "yaml":
+        click.echo(as_yaml(value).rstrip())
+    return output in ("json", "yaml")
 
 
 def complete_workload(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -52,13 +82,10 @@ def fail(problem: WeftError) -> NoReturn:
 
 
 def fail_with(problems: Sequence[Problem], output: str) -> NoReturn:
-    """Show the problems of documents, for people on stderr or as JSON on stdout, and end with 1."""
+    """Show the problems of documents, for people on stderr or for programs on stdout, and end with 1."""
     import dataclasses
-    import json
 
-    if output == "json":
-        click.echo(json.dumps([dataclasses.asdict(problem) for problem in problems], indent=2))
-    else:
+    if not told([dataclasses.asdict(problem) for problem in problems], output):
         for problem in problems:
             click.echo(problem, err=True)
     raise SystemExit(1)
@@ -78,25 +105,23 @@ def show(
     read: Callable[[], Rows], cells: Callable[[Rows, bool], tuple[list[str], list[list[str]]]], output: str, watch: bool
 ) -> None:
     """Print rows once, or again every two seconds; on a terminal a live table stays in its place."""
-    import json
     import sys
-
-    def text() -> str:
-        rows = read()
-        return json.dumps(rows, indent=2) if output == "json" else table(*cells(rows, output == "wide"))
+    import threading
 
     if not watch:
-        click.echo(text())
+        rows = read()
+        if not told(rows, output):
+            click.echo(table(*cells(rows, output == "wide")))
         return
-    import threading
 
     pause = threading.Event()
     try:
         while True:
-            fresh = text()
+            rows = read()
             if sys.stdout.isatty():
                 click.clear()
-            click.echo(fresh)
+            if not told(rows, output):
+                click.echo(table(*cells(rows, output == "wide")))
             pause.wait(REFRESH_SECONDS)
     except KeyboardInterrupt:
         return

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from weft.cli._documents import files_option, read_texts, refused
-from weft.cli._shared import fail, mesh_option
+from weft.cli._shared import fail, mesh_option, outputs, told
 
 
 @click.command()
 @files_option
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to say it.")
+@outputs("text")
 @mesh_option
 def command(files: tuple[str, ...], dry_run: bool, output: str, mesh: str) -> None:
     """Put documents in force, until the mesh ends or the document of the same name in its files changes."""
@@ -25,11 +23,9 @@ def command(files: tuple[str, ...], dry_run: bool, output: str, mesh: str) -> No
         answer = client.ask(mesh, request)
     except WeftError as problem:
         fail(problem)
-    refused(answer)
+    refused(answer, output)
     done = answer.get("done")
     rows = [{"document": name, "result": result} for name, result in (done if isinstance(done, list) else [])]
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-    else:
+    if not told(rows, output):
         for row in rows:
             click.echo(f"{row['document']} {row['result']}{' (dry run)' if dry_run else ''}")

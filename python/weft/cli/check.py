@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli._shared import mesh_option
+from weft.cli._shared import mesh_option, outputs, told
 
 if TYPE_CHECKING:
     from weft.local.checks import Finding
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, metavar="[FILE|DIR]...", type=click.Path(path_type=Path))
 @mesh_option
-@click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to show it."
-)
+@outputs("table")
 def command(files: tuple[Path, ...], mesh: str, output: str) -> None:
     """Look for what is wrong or soon will be on this machine, in mesh FILEs and in the mesh, and say what to do.
 
@@ -35,9 +32,7 @@ def command(files: tuple[Path, ...], mesh: str, output: str) -> None:
         found += status.findings(policy.snapshot(mesh))
     except WeftError as problem:
         found.append(checks.Finding("mesh", f"{mesh} answers", checks.Outcome.WARNING, problem.reason, problem.hint))
-    if output == "json":
-        click.echo(json.dumps([_row(each) for each in found], indent=2))
-    else:
+    if not told([_row(each) for each in found], output):
         click.echo(_text(found))
     if any(each.outcome is checks.Outcome.FAILED for each in found):
         raise SystemExit(1)

@@ -6,7 +6,7 @@ import click
 
 from weft.cli._documents import complete_kind as _complete_kind
 from weft.cli._documents import documents_in, files_option, found, name_argument, read_texts, refused, resource
-from weft.cli._shared import Rows, fail, mesh_option
+from weft.cli._shared import Rows, fail, mesh_option, outputs, told
 
 
 @click.command()
@@ -16,8 +16,9 @@ from weft.cli._shared import Rows, fail, mesh_option
 @name_argument
 @files_option
 @click.option("-n", "--namespace", default="default", show_default=True, help="The document's namespace.")
+@outputs("text")
 @mesh_option
-def command(kind: str | None, name: str | None, files: tuple[str, ...], namespace: str, mesh: str) -> None:
+def command(kind: str | None, name: str | None, files: tuple[str, ...], namespace: str, output: str, mesh: str) -> None:
     """Delete a document, or those in FILE, until the mesh ends or the document in the mesh's files changes."""
     from weft.lib.errors import WeftError
     from weft.local import client
@@ -28,15 +29,16 @@ def command(kind: str | None, name: str | None, files: tuple[str, ...], namespac
         raise click.UsageError("say which one: KIND NAME")
     try:
         if kind is None:
-            rows = documents_in(read_texts(files))
+            rows = documents_in(read_texts(files), output)
         else:
             rows = _written(found(client.rows(mesh, {"do": "documents"}), kind, name, namespace))
         ids = [[row["group"], row["kind"], row["namespace"], row["name"]] for row in rows]
-        refused(client.ask(mesh, {"do": "delete", "ids": ids}))
+        refused(client.ask(mesh, {"do": "delete", "ids": ids}), output)
     except WeftError as problem:
         fail(problem)
-    for row in rows:
-        click.echo(f"{resource(row)} deleted")
+    if not told([{"document": resource(row), "result": "deleted"} for row in rows], output):
+        for row in rows:
+            click.echo(f"{resource(row)} deleted")
 
 
 def _written(rows: Rows) -> Rows:

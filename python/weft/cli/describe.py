@@ -6,16 +6,17 @@ from typing import Any
 
 import click
 
-from weft.cli._documents import as_yaml, found, kind_argument, name_argument, resource
-from weft.cli._shared import Rows, fail, mesh_option, table
+from weft.cli._documents import found, kind_argument, name_argument, resource
+from weft.cli._shared import Rows, as_yaml, fail, mesh_option, outputs, table, told
 
 
 @click.command()
 @kind_argument
 @name_argument
 @click.option("-n", "--namespace", default="default", show_default=True, help="The document's namespace.")
+@outputs("text")
 @mesh_option
-def command(kind: str, name: str | None, namespace: str, mesh: str) -> None:
+def command(kind: str, name: str | None, namespace: str, output: str, mesh: str) -> None:
     """Show a document, where it was written, what refers to it and, of a Workload, its replicas."""
     from weft.lib.errors import WeftError
     from weft.local import client, status
@@ -26,7 +27,22 @@ def command(kind: str, name: str | None, namespace: str, mesh: str) -> None:
         replicas = client.rows(mesh, {"do": "ps"})
     except WeftError as problem:
         fail(problem)
-    click.echo("\n\n".join(_text(row, everything, replicas) for row in chosen))
+    if not told([_value(row, everything, replicas) for row in chosen], output):
+        click.echo("\n\n".join(_text(row, everything, replicas) for row in chosen))
+
+
+def _value(row: dict[str, object], everything: Rows, replicas: Rows) -> dict[str, object]:
+    return {
+        "document": row["content"],
+        "origin": row["origin"],
+        "source": row["source"],
+        "replicas": [each for each in replicas if _belongs(each, row)],
+        "referred_to_by": [
+            {"document": resource(each), "namespace": each["namespace"], "origin": each["origin"]}
+            for each in everything
+            if _refers(each, row, everything)
+        ],
+    }
 
 
 def _text(row: dict[str, object], everything: Rows, replicas: Rows) -> str:

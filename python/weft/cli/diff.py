@@ -6,21 +6,22 @@ import difflib
 
 import click
 
-from weft.cli._documents import as_yaml, documents_in, files_option, read_texts, resource
-from weft.cli._shared import fail, mesh_option
+from weft.cli._documents import documents_in, files_option, read_texts, resource
+from weft.cli._shared import as_yaml, fail, mesh_option, outputs, told
 
 
 @click.command()
 @files_option
+@outputs("text")
 @mesh_option
-def command(files: tuple[str, ...], mesh: str) -> None:
+def command(files: tuple[str, ...], output: str, mesh: str) -> None:
     """Compare documents with those in force; exit code 1 when they differ, more than 1 when that is not known."""
     from weft.lib.errors import WeftError
     from weft.local import client
 
     try:
         running = {_key(row): row["written"] for row in client.rows(mesh, {"do": "documents"}) if row["written"]}
-        wanted = documents_in(read_texts(files))
+        wanted = documents_in(read_texts(files), output)
     except WeftError as problem:
         try:
             fail(problem)
@@ -28,17 +29,23 @@ def command(files: tuple[str, ...], mesh: str) -> None:
             raise SystemExit(2) from None
     except SystemExit:
         raise SystemExit(2) from None
-    differs = False
-    for row in wanted:
-        known = running.get(_key(row))
-        before = as_yaml(known).splitlines() if known is not None else []
-        after = as_yaml(row["content"]).splitlines()
-        name = f"{resource(row)} ({row['namespace'] or 'no namespace'})"
-        lines = list(difflib.unified_diff(before, after, f"in force: {name}", f"in the file: {name}", lineterm=""))
-        differs = differs or bool(lines)
-        for line in lines:
-            click.echo(click.style(line, fg=COLOURS.get(line[:1])))
-    raise SystemExit(1 if differs else 0)
+    different = [row for row in wanted if running.get(_key(row)) != row["content"]]
+    if not told([_value(row, running.get(_key(row))) for row in different], output):
+        for row in different:
+            _show(row, running.get(_key(row)))
+    raise SystemExit(1 if different else 0)
+
+
+def _value(row: dict[str, object], known: object) -> dict[str, object]:
+    return {"document": resource(row), "namespace": row["namespace"], "in_force": known, "in_file": row["content"]}
+
+
+def _show(row: dict[str, object], known: object) -> None:
+    before = as_yaml(known).splitlines() if known is not None else []
+    after = as_yaml(row["content"]).splitlines()
+    name = f"{resource(row)} ({row['namespace'] or 'no namespace'})"
+    for line in difflib.unified_diff(before, after, f"in force: {name}", f"in the file: {name}", lineterm=""):
+        click.echo(click.style(line, fg=COLOURS.get(line[:1])))
 
 
 def _key(row: dict[str, object]) -> tuple[object, ...]:

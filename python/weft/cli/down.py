@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from weft.cli._shared import fail, mesh_option
+from weft.cli._shared import fail, mesh_option, outputs, told
 
 
 @click.command()
 @mesh_option
-def command(mesh: str) -> None:
+@outputs("text")
+def command(mesh: str, output: str) -> None:
     """Stop a mesh: applications and proxies are asked to end, then made to."""
     from weft.lib.errors import WeftError
     from weft.local import client, host
@@ -22,4 +23,5 @@ def command(mesh: str) -> None:
         host.wait_until_gone(state)
     except WeftError as problem:
         fail(problem)
-    click.echo(f"mesh {mesh} is stopped")
+    if not told({"mesh": mesh, "result": "stopped"}, output):
+        click.echo(f"mesh {mesh} is stopped")

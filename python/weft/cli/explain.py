@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
+from weft.cli._shared import fail, outputs, table, told
+
 
 def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from weft.resources.codes import CODES
@@ -15,9 +17,11 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.command()
 @click.argument("code", required=False, shell_complete=_codes)
 @click.option("--markdown", is_flag=True, help="The whole reference page.")
-def command(code: str | None, markdown: bool) -> None:
+@outputs("text")
+def command(code: str | None, markdown: bool, output: str) -> None:
     """Say what a problem's CODE means and what helps; without CODE, list them."""
-    from weft.cli._shared import fail, table
+    import dataclasses
+
     from weft.lib.errors import WeftError
     from weft.resources.codes import CODES, page
     from weft.resources.decode import close
@@ -25,9 +29,13 @@ def command(code: str | None, markdown: bool) -> None:
     if markdown:
         click.echo(page(), nl=False)
     elif code is None:
+        if told([dataclasses.asdict(each) for each in CODES.values()], output):
+            return
         click.echo(table(["CODE", "MEANING"], [[each.name, each.meaning] for each in CODES.values()]))
     elif code in CODES:
         found = CODES[code]
+        if told(dataclasses.asdict(found), output):
+            return
         example = "\n".join(f"    {line}" for line in found.example.splitlines())
         click.echo(f"{found.name}: {found.meaning}\n    hint: {found.hint}\n\nfor example\n\n{example}")
     else:

@@ -7,16 +7,14 @@ from typing import Any
 import click
 
 from weft.cli._documents import found, kind_argument, name_argument, resource, sections, show_documents
-from weft.cli._shared import fail, mesh_option
+from weft.cli._shared import fail, mesh_option, outputs
 
 
 @click.command()
 @kind_argument
 @name_argument
 @click.option("-n", "--namespace", help="Only this namespace.")
-@click.option(
-    "-o", "--output", type=click.Choice(["table", "wide", "name", "json", "yaml"]), default="table", show_default=True
-)
+@outputs("table", "wide", "name")
 @mesh_option
 def command(kind: str, name: str | None, namespace: str | None, output: str, mesh: str) -> None:
     """Show documents as they are in force: Workloads, Services, Pods, routes, policies ... (`all`: every kind)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +10,12 @@ import click
 from click.core import ParameterSource
 
 from weft.cli._duration import DURATION
-from weft.cli._shared import fail, mesh_option, table
+from weft.cli._shared import fail, mesh_option, outputs, table, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-output_option = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to show it."
-)
 source_option = click.option(
     "--from",
     "source",
@@ -33,7 +29,7 @@ wait_option = click.option(
 
 @click.group(invoke_without_command=True)
 @mesh_option
-@output_option
+@outputs("table")
 @click.pass_context
 def command(context: click.Context, mesh: str, output: str) -> None:
     """Show the certificates of all workloads, of the issuer and of the trust anchors, or replace the latter two."""
@@ -47,17 +43,20 @@ def command(context: click.Context, mesh: str, output: str) -> None:
         said = client.ask(mesh, {"do": "identity"})
     except WeftError as problem:
         fail(problem)
-    click.echo(json.dumps(said, indent=2) if output == "json" else _tables(said, system()))
+    if not told(said, output):
+        click.echo(_tables(said, system()))
 
 
 @command.command("rotate-issuer")
 @mesh_option
 @source_option
 @wait_option
+@outputs("text")
 @click.pass_context
-def rotate_issuer(context: click.Context, mesh: str, source: Path | None, wait: timedelta) -> None:
+def rotate_issuer(context: click.Context, mesh: str, source: Path | None, wait: timedelta, output: str) -> None:
     """Sign with a new issuer below the same trust anchors, and give everybody a new certificate."""
-    _rotate(_chosen(context, mesh), {"do": "rotate-issuer", "from": _absolute(source), "wait": wait.total_seconds()})
+    request = {"do": "rotate-issuer", "from": _absolute(source), "wait": wait.total_seconds()}
+    _rotate(_chosen(context, mesh), request, output)
 
 
 @command.command("rotate-anchors")
@@ -71,14 +70,17 @@ def rotate_issuer(context: click.Context, mesh: str, source: Path | None, wait: 
     show_default=True,
     help="Stop when this step is confirmed; asked for again, it goes on from there.",
 )
+@outputs("text")
 @click.pass_context
-def rotate_anchors(context: click.Context, mesh: str, source: Path | None, wait: timedelta, until: str) -> None:
+def rotate_anchors(
+    context: click.Context, mesh: str, source: Path | None, wait: timedelta, until: str, output: str
+) -> None:
     """Replace the trust anchors: add the new one everywhere, reissue all certificates below it, remove the old one.
 
     Every proxy must confirm a step before the next one is made.
     """
     request = {"do": "rotate-anchors", "from": _absolute(source), "wait": wait.total_seconds(), "until": until}
-    _rotate(_chosen(context, mesh), request)
+    _rotate(_chosen(context, mesh), request, output)
 
 
 def _proxies(context: click.Context, param: click.Parameter, written: tuple[str, ...]) -> dict[str, tuple[str, int]]:
@@ -152,21 +154,26 @@ def _chosen(context: click.Context, mesh: str) -> str:
     return mesh if given or context.parent is None else str(context.parent.params["mesh"])
 
 
-def _rotate(mesh: str, request: Mapping[str, object]) -> None:
+def _rotate(mesh: str, request: Mapping[str, object], output: str) -> None:
     from weft.lib.errors import WeftError
     from weft.local import client
 
     done = False
+    steps: list[object] = []
     try:
         with client.conversation(mesh, request) as answers:
             for answer in answers:
                 if "said" in answer:
-                    click.echo(answer["said"])
+                    steps.append(answer["said"])
+                    if output == "text":
+                        click.echo(answer["said"])
                 done = done or answer.get("done") is True
         if not done:
             raise WeftError("the mesh ended before the rotation did", "ask for it again when the mesh runs")
     except WeftError as problem:
+        told({"done": False, "steps": steps}, output)
         fail(problem)
+    told({"done": True, "steps": steps}, output)
 
 
 def _absolute(source: Path | None) -> str:

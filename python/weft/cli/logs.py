@@ -6,7 +6,7 @@ import json
 
 import click
 
-from weft.cli._shared import complete_workload, fail, mesh_option, namespace_option
+from weft.cli._shared import complete_workload, fail, mesh_option, namespace_option, outputs
 
 
 @click.command()
@@ -15,7 +15,7 @@ from weft.cli._shared import complete_workload, fail, mesh_option, namespace_opt
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last lines of each replica.")
 @click.option("--proxy", is_flag=True, help="What the proxy printed instead.")
 @click.option("--all", "everything", is_flag=True, help="Application and proxy.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object a line.")
+@outputs("text", lines=True)
 @mesh_option
 @namespace_option
 def command(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli._shared import fail, mesh_option, namespace_option, table
+from weft.cli._shared import fail, mesh_option, namespace_option, output_option, table, told
 
 if TYPE_CHECKING:
     from weft.local.policy import Explained
@@ -24,7 +23,7 @@ def command() -> None:
 @click.argument("method", default="")
 @click.argument("path", default="")
 @click.option("-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header; may be repeated.")
-@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
+@output_option
 @namespace_option
 @mesh_option
 def explain(
@@ -52,49 +51,58 @@ def explain(
     host = named or destination.rpartition("/")[2]
     asked = Request(method.upper(), path or "/", host, pairs) if method else None
     try:
-        told = policy.explained(policy.snapshot(mesh), source, destination, asked, namespace)
+        explained = policy.explained(policy.snapshot(mesh), source, destination, asked, namespace)
     except WeftError as problem:
         fail(problem)
-    click.echo(json.dumps(_values(told), indent=2) if output == "json" else _text(told, wide=output == "wide"))
+    if not told(_values(explained), output):
+        click.echo(_text(explained, wide=output == "wide"))
 
 
-def _text(told: Explained, *, wide: bool) -> str:
-    verdict, request = told.explanation.verdict, told.request
+def _text(explained: Explained, *, wide: bool) -> str:
+    verdict, request = explained.explanation.verdict, explained.request
     what = f"{request.method} {request.path}" if request else "bytes"
-    who = told.client.identity or f"{told.client.address}, without an identity"
+    who = explained.client.identity or f"{explained.client.address}, without an identity"
     by = f" by {verdict.authorization.kind} {verdict.authorization.name}" if verdict.authorization else ""
     on = f", on route {verdict.route.name}" if verdict.route else ""
     lines = [
-        f"{told.client_name} ({who}) -> {told.server.meta.name} port {told.port}: {what}",
+        f"{explained.client_name} ({who}) -> {explained.server.meta.name} port {explained.port}: {what}",
         f"{verdict.outcome.value.upper()}{by}{on}" + (f": {verdict.reason}" if verdict.reason else ""),
         "",
     ]
-    cells = [[rule.part.value, rule.what, rule.origin or "built in", rule.says] for rule in told.explanation.rules]
+    cells = [[rule.part.value, rule.what, rule.origin or "built in", rule.says] for rule in explained.explanation.rules]
     lines.append(table(["PART", "RULE", "WRITTEN_AT", "SAYS"], cells))
     if wide:
-        found = [[" ".join(key), ", ".join(map(str, ids)) or "-"] for key, ids in _because(told)]
+        found = [[" ".join(key), ", ".join(map(str, ids)) or "-"] for key, ids in _because(explained)]
         lines += ["", table(["LOOKED_UP", "FOUND"], found)]
     return "\n".join(lines)
 
 
-def _values(told: Explained) -> dict[str, object]:
-    verdict = told.explanation.verdict
+def _values(explained: Explained) -> dict[str, object]:
+    verdict = explained.explanation.verdict
     return {
         "allowed": verdict.authorization is not None,
         "outcome": verdict.outcome.value,
         "reason": verdict.reason,
         "authorization": verdict.authorization.name if verdict.authorization else "",
         "route": verdict.route.name if verdict.route else "",
-        "client": {"name": told.client_name, "address": told.client.address, "identity": told.client.identity},
-        "server": {"name": told.server.meta.name, "namespace": told.server.meta.namespace, "port": told.port},
-        "protocol": told.explanation.protocol.value,
+        "client": {
+            "name": explained.client_name,
+            "address": explained.client.address,
+            "identity": explained.client.identity,
+        },
+        "server": {
+            "name": explained.server.meta.name,
+            "namespace": explained.server.meta.namespace,
+            "port": explained.port,
+        },
+        "protocol": explained.explanation.protocol.value,
         "rules": [
             {"part": each.part.value, "rule": each.what, "origin": each.origin, "says": each.says}
-            for each in told.explanation.rules
+            for each in explained.explanation.rules
         ],
-        "because": [{"looked_up": list(key), "found": list(map(str, ids))} for key, ids in _because(told)],
+        "because": [{"looked_up": list(key), "found": list(map(str, ids))} for key, ids in _because(explained)],
     }
 
 
-def _because(told: Explained) -> list[tuple[tuple[str, ...], tuple[object, ...]]]:
-    return sorted(told.explanation.because.found.items())
+def _because(explained: Explained) -> list[tuple[tuple[str, ...], tuple[object, ...]]]:
+    return sorted(explained.explanation.because.found.items())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from weft.cli._shared import fail, mesh_option, output_option, table
+from weft.cli._shared import fail, mesh_option, output_option, table, told
 
 
 @click.command()
@@ -21,8 +19,7 @@ def command(mesh: str, output: str) -> None:
         rows = client.rows(mesh, {"do": "ps"})
     except WeftError as problem:
         fail(problem)
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+    if told(rows, output):
         return
     titles = ["NAMESPACE", "NAME", "READY", "MESHED", "RESTARTS", "ADDRESS", "STATUS"]
     cells = [

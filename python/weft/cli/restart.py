@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from weft.cli._shared import complete_workload, fail, mesh_option, namespace_option
+from weft.cli._shared import complete_workload, fail, mesh_option, namespace_option, outputs, told
 
 
 @click.command()
 @click.argument("name", metavar="WORKLOAD|REPLICA", shell_complete=complete_workload)
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to say it.")
+@outputs("text")
 @mesh_option
 @namespace_option
 def command(name: str, output: str, mesh: str, namespace: str) -> None:
@@ -24,8 +22,7 @@ def command(name: str, output: str, mesh: str, namespace: str) -> None:
     except WeftError as problem:
         fail(problem)
     restarted = answer.get("restarted")
-    if output == "json":
-        click.echo(json.dumps(restarted, indent=2))
+    if told(restarted, output):
         return
     for key in restarted if isinstance(restarted, list) else []:
         click.echo(f"{key} restarted")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from weft.cli._duration import DURATION
-from weft.cli._shared import fail, fail_with
+from weft.cli._shared import fail, fail_with, outputs, told
 
 
 @click.command()
@@ -43,7 +43,7 @@ from weft.cli._shared import fail, fail_with
     help="Whether workloads that do not say `egress` reach the host's network.",
 )
 @click.option("--validate", is_flag=True, help="Only check the files; exit code 1 when something is wrong.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show problems.")
+@outputs("text")
 def command(
     files: tuple[Path, ...],
     detach: bool,
@@ -67,8 +67,8 @@ def command(
         fail_with(documents, output)
     if validate:
         workloads, others = len(documents.workloads), len(documents.written) - len(documents.workloads)
-        words = f"{workloads} workloads, {others} other documents: valid"
-        click.echo("[]" if output == "json" else words)
+        if not told([], output):
+            click.echo(f"{workloads} workloads, {others} other documents: valid")
         return
     try:
         state = find(mesh)
@@ -87,6 +87,7 @@ def command(
         )
         if detach:
             host.detach(state, mesh, files, options)
+            told({"mesh": mesh, "result": "started"}, output)
             return
         state.make()
         code = host.run(state, mesh, files, options)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import click
 
+from weft.cli._shared import outputs, told
+
 
 @click.command()
 @click.option("--short", is_flag=True, help="Only this command's version.")
-def command(short: bool) -> None:
+@outputs("text")
+def command(short: bool, output: str) -> None:
     """Show the versions of the command and of the proxy."""
     from weft import __version__
 
+    versions = {"weft": __version__} if short else {"weft": __version__, "weft-proxy": _proxy()}
+    if told(versions, output):
+        return
     if short:
         click.echo(__version__)
         return
-    click.echo(f"weft:       {__version__}")
-    click.echo(f"weft-proxy: {_proxy()}")
+    for name, version in versions.items():
+        click.echo(f"{f'{name}:':<12}{version}")
 
 
 def _proxy() -> str:

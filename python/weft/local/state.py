@@ -6,6 +6,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from weft.lib.errors import WeftError
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -49,7 +51,13 @@ class State:
         return self.root / "files"
 
     def make(self) -> None:
-        """Make a fresh directory for this user's eyes only, owned by this process from the moment that it is there."""
+        """Make a fresh directory for this user's eyes only, owned by this process from the moment that it is there.
+
+        Raises WeftError when a socket cannot be in it.
+        """
+        if len(os.fsencode(self.socket)) > _SOCKET_PATH:
+            hint = "a shorter name for the mesh, or XDG_RUNTIME_DIR for a directory that is not so deep"
+            raise WeftError(f"{self.socket} is too long for a socket", hint)
         self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = State(self.root.with_name(f".{self.root.name}.{os.getpid()}"))
         for directory in (fresh.root, fresh.objects, fresh.identity, fresh.tokens, fresh.logs, fresh.files):
@@ -112,3 +120,7 @@ def _base() -> Path:
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
         raise PermissionError(f"{base} belongs to somebody else; set XDG_RUNTIME_DIR to a directory of your own")
     return base
+
+
+_SOCKET_PATH = 107
+"""Bytes that the kernel takes."""

@@ -191,3 +191,26 @@ def test_skipped_ports_come_from_workload_and_namespace(mesh: str, planned: Call
     assert made.replicas["default/voting-0"].skip_inbound == ("20-31",)
     assert made.replicas["default/cron-0"].skip_outbound == ("80", "443")
     assert dict(made.labels["default/voting-0"].annotations)[skip] == "20-30,25,31"
+
+
+def test_only_those_are_watched_whose_listening_matters(mesh: str, planned: Callable[..., Plan]) -> None:
+    """Requirement: looking costs, so only those are looked at whose proxy does not carry all that others may send."""
+    assert planned(mesh).watched == {"default/cron-0": frozenset({"TCP"})}
+    assert planned(mesh + UDP_SERVICE).watched["default/voting-0"] == {"TCP", "UDP"}
+    skipped = mesh.replace("labels: {app: voting}", "annotations: {config.linkerd.io/skip-inbound-ports: '25'}")
+    assert planned(skipped).watched.keys() == {"default/cron-0", "default/voting-0", "default/voting-1"}
+    assert planned(mesh, None, False).watched == {}
+
+
+def test_who_reaches_the_hosts_network_is_said_by_workload_or_mesh(tmp_path: Path, mesh: str) -> None:
+    """Requirement: what a workload says goes before what the mesh says, and closed is what nobody has opened."""
+    file = tmp_path / "mesh.yaml"
+    for written, by_mesh, opened in (("", "closed", False), ("", "host", True), ("host", "closed", True)):
+        file.write_text(mesh.replace("serviceAccount: worker", f"egress: {written}" if written else "env: {}"))
+        documents = reading.read([file])
+        assert not isinstance(documents, list)
+        assert plan.make(documents, egress=by_mesh).replicas["default/cron-0"].egress is opened
+    file.write_text(mesh.replace("serviceAccount: worker", "egress: closed"))
+    documents = reading.read([file])
+    assert not isinstance(documents, list)
+    assert not plan.make(documents, egress="host").replicas["default/cron-0"].egress

@@ -102,3 +102,29 @@ def test_a_known_name_without_such_records_is_empty_and_an_unknown_one_does_not_
     assert ask(names, "voting.default.svc.cluster.local", "TXT") == ("NOERROR", [])
     assert ask(names, "example.com") == ("NXDOMAIN", [])
     assert ask(names, "voting.svc.cluster.local") == ("NXDOMAIN", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        ("example.com", True),
+        ("svc.example.com", True),
+        ("1.2.0.192.in-addr.arpa", True),
+        ("8.b.d.0.1.0.0.2.ip6.arpa", True),
+        ("voting", True),
+        ("voting.default", False),
+        ("gone.default.svc", False),
+        ("example.com.default.svc.cluster.local", False),
+        ("cluster.local", False),
+        ("host.weft.internal", False),
+        ("other.weft.internal", False),
+        ("9.1.18.198.in-addr.arpa", False),
+        ("9.9.0.0.c.2.d.9.f.1.e.5.6.b.d.f.ip6.arpa", False),
+        ("", False),
+    ],
+)
+def test_names_of_the_mesh_are_asked_nowhere_else(
+    mesh: str, planned: Callable[..., Plan], name: str, foreign: bool
+) -> None:
+    """Requirement: what could be the mesh's own, names and addresses, never reaches the host's name servers."""
+    assert zone.build(planned(mesh), set(), {}).is_foreign(name) is foreign
