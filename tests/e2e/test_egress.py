@@ -5,6 +5,7 @@ The host is one that the test makes, in namespaces of its own: nothing here need
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.e2e.mesh import COMMAND, Weft, environment, until
 from tests.e2e.software import program
 
 from weft.local.uplink import TUN
+from weft.testing import processes
 
 pytestmark = pytest.mark.e2e
 WORKLOAD = """\
@@ -116,13 +118,28 @@ def assert_counted(weft: Weft) -> None:
 
 
 def test_the_mesh_as_a_whole_says_it(elsewhere: Weft, tmp_path: Path) -> None:
-    """Requirement: `weft up --egress host` is for workloads that say nothing; `egress: closed` stays closed."""
+    """Requirement: `weft up --egress host` is for workloads that say nothing; `egress: closed` stays closed. When pasta
+    ends, that is said, and the way out is made again.
+    """
     if not os.access(TUN, os.R_OK | os.W_OK):
         return
     (tmp_path / "mesh.yaml").write_text(mesh(plain="", shut="closed"))
-    elsewhere.up(tmp_path / "mesh.yaml", "--egress", "host")
+    process = elsewhere.up(tmp_path / "mesh.yaml", "--egress", "host")
+    until(lambda: python(elsewhere, "plain", PAGE.format("outside.example")).returncode == 0)
+    (pasta,) = pastas(process)
+    os.kill(pasta, signal.SIGKILL)
+    until(lambda: bool(set(pastas(process)) - {pasta}))
     until(lambda: python(elsewhere, "plain", PAGE.format("outside.example")).returncode == 0)
     assert "Network is unreachable" in python(elsewhere, "shut", PAGE.format("203.0.113.80")).stderr
+    elsewhere.run("down")
+    assert process.stdout is not None
+    assert "the way out to the host's network is closed: pasta has ended; it is tried again" in process.stdout.read()
+
+
+def pastas(up: subprocess.Popen[str]) -> list[int]:
+    """Its processes in the mesh that `up` runs."""
+    inside = processes.sharing(processes.first_inside(up.pid)).items()
+    return [pid for pid, words in inside if words.split(" ")[0].endswith("pasta")]
 
 
 def test_a_missing_pasta_is_said_with_what_helps(weft: Weft, tmp_path: Path) -> None:

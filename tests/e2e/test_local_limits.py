@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +28,13 @@ CALM = WORKLOAD.replace("NAME", "calm") + "  command: [sleep, infinity]\n"
 def elsewhere(prefix: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*prefix, *COMMAND, *arguments]
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def shallow() -> Iterator[Path]:
+    """A directory near the root: the path of a socket is short."""
+    with tempfile.TemporaryDirectory(prefix="weft-", dir="/tmp") as directory:
+        yield Path(directory)
 
 
 def test_two_meshes_side_by_side(weft: Weft, tmp_path: Path) -> None:
@@ -72,15 +80,14 @@ def test_missing_rights_are_said_with_what_helps(tmp_path: Path) -> None:
     assert "× namespaces work: the kernel refuses namespaces" in checked.stdout
 
 
-def test_a_full_disk_stops_logs_and_nothing_else(tmp_path: Path, weft: Weft) -> None:
+def test_a_full_disk_stops_logs_and_nothing_else(tmp_path: Path, weft: Weft, shallow: Path) -> None:
     """Requirement: what a workload prints is lost, with the number of bytes, while the mesh answers and is ended."""
     noisy = (
         WORKLOAD.replace("NAME", "noisy") + '  command: [sh, -c, "head -c 3000000 /dev/zero; echo; sleep infinity"]\n'
     )
     (tmp_path / "mesh.yaml").write_text(f"{noisy}---\n{CALM}")
     normal = os.geteuid() != 0
-    small = tempfile.mkdtemp(prefix="weft-", dir="/tmp")  # a socket's path is short
-    disk = f"{small}/weft" if normal else "/run/weft"
+    disk = f"{shallow}/weft" if normal else "/run/weft"
     up = [*COMMAND, "up", "-d", "--mesh", weft.name, str(tmp_path / "mesh.yaml")]
     steps = [
         shlex.join(up),
@@ -95,7 +102,7 @@ def test_a_full_disk_stops_logs_and_nothing_else(tmp_path: Path, weft: Weft) -> 
     mount = f"mkdir -p {disk} && mount -t tmpfs -o size=1m,mode=700 none {disk} && exec {shlex.join(inner)}"
     user = ["--user", "--map-root-user"] if normal else []
     script = ["unshare", *user, "--mount", "--propagation", "private", "sh", "-ec", mount]
-    where = {**environment(), "XDG_RUNTIME_DIR": small}
+    where = {**environment(), "XDG_RUNTIME_DIR": str(shallow)}
     said = subprocess.run(script, env=where, capture_output=True, text=True, timeout=100, check=False)
     assert said.stdout.splitlines() == ["still here", f"mesh {weft.name} is stopped"], said.stderr
 
