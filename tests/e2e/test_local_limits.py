@@ -156,6 +156,7 @@ def test_the_hosts_loopback_is_reached_by_name(weft: Weft, tmp_path: Path, injec
                 return said
 
         heard = answering.submit(answer)
-        assert weft.run("exec", "calm", "--", "python3", "-c", talk, str(port)).stdout == "heard hi\n"
+        said = weft.run("exec", "calm", "--", "python3", "-c", talk, str(port))
+        assert said.stdout == "heard hi\n", said.stderr + weft.run("logs", "calm", "--proxy").stdout
         assert heard.result(20) == b"hi"
     assert weft.run("exec", "calm", "--", "python3", "-c", talk, str(port)).returncode != 0
