@@ -1,6 +1,7 @@
 """Issuer and anchors of a control plane that runs from files are replaced step by step, confirmed by the proxies."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -84,6 +85,8 @@ def test_anchors_are_replaced_in_confirmed_steps(tmp_path: Path) -> None:
 def steps(folder: Path, proxy: Proxy, before: Path, new: Path, bundle: Path) -> None:
     place = f"127.0.0.1:{proxy.admin}"
     assert confirm(place, "--only", before, "--under", before, "--wait", "0s").returncode == 0
+    told = confirm(place, "--only", before, "--wait", "0s", "-o", "json")
+    assert json.loads(told.stdout) == {"done": True, "steps": ["1 of 1: confirm"]}
     early = confirm(place, "--trusts", new, "--wait", "0s")
     assert early.returncode == 1
     assert f"the next step would cut off {place}" in early.stderr

@@ -42,8 +42,8 @@ ASKED: dict[str, tuple[tuple[str, ...], str]] = {
     "delete": (("httproute", "web"), ""),
 }
 """What each is asked, in an order in which all have an answer."""
-APART = {"up", "down", "version", "explain"}
-"""Not about this mesh, or its end: see below."""
+APART = {"up", "down", "version", "explain", "identity confirm"}
+"""Not about this mesh, or its end: see below, `test_output` and `test_identity_confirm`."""
 
 
 @pytest.fixture(scope="module")

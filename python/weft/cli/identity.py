@@ -108,6 +108,7 @@ anchors_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--signed-by", type=anchors_type, help="The certificate of each is of this issuer.")
 @click.option("--only", type=anchors_type, help="Each trusts exactly the anchors of this file.")
 @wait_option
+@outputs("text")
 def confirm(
     proxies: dict[str, tuple[str, int]],
     trusts: Path | None,
@@ -115,6 +116,7 @@ def confirm(
     signed_by: Path | None,
     only: Path | None,
     wait: timedelta,
+    output: str,
 ) -> None:
     """Wait until proxies of any mesh say of their identity what a step of a rotation needs, or end with 1.
 
@@ -136,8 +138,11 @@ def confirm(
         hint = "look at those proxies, and leave the files as they are until all confirm"
         asked = confirmed(lambda: proxy_admin.standings_at(proxies), demand.met, "confirm", wait.total_seconds(), hint)
         async for line in asked:
-            click.echo(line.strip())
+            steps.append(line.strip())
+            if output == "text":
+                click.echo(line.strip())
 
+    steps: list[str] = []
     try:
         written = {
             name: tuple(files.certificates(path)) if path else ()
@@ -145,7 +150,9 @@ def confirm(
         }
         asyncio.run(run(Demand(**written)))
     except WeftError as problem:
+        told({"done": False, "steps": steps}, output)
         fail(problem)
+    told({"done": True, "steps": steps}, output)
 
 
 def _chosen(context: click.Context, mesh: str) -> str:
