@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.e2e import peers
+from tests.e2e import peers, software
 from tests.e2e.applications import FOLDER, idle, text
 
 from weft.demo import build, interpreter
@@ -21,7 +21,6 @@ Ask = Callable[[str], Any]
 @pytest.fixture(scope="module")
 def node() -> str:
     peers.need("node", "nodejs")
-    peers.need("nginx", "nginx-light")
     peers.need("h2load", "nghttp2-client")
     return interpreter.runnable("node", build.cache_folder())
 
@@ -41,7 +40,10 @@ def mesh(node: str) -> Iterator[Mesh]:
         }
 
     leaving = server("leaving")
-    leaving["spec"]["command"] = ["nginx", "-e", "stderr", "-p", "./", "-c", "leaving_nginx.conf"]
+    # A folder of its own: under a fixed name another user's would be in the way.
+    nginx = software.program("nginx", "nginx-light")
+    leave = f'here=$PWD; exec {nginx} -p "$(mktemp -d)" -e stderr -c "$here/leaving_nginx.conf"'
+    leaving["spec"]["command"] = ["sh", "-c", leave]
     documents = text(server("server"), leaving, idle("client"))
     with Mesh(documents, [peers.SOURCES / "http2.js", FOLDER / "leaving_nginx.conf"], "http2") as mesh:
         yield mesh
