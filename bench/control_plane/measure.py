@@ -39,7 +39,7 @@ class Bench:
         """CPU milliseconds a second while nothing changes."""
         self.settle()
         before = self.plane.cpu_ms()
-        time.sleep(seconds)
+        time.sleep(seconds)  # the time over which is measured
         return (self.plane.cpu_ms() - before) / seconds
 
     def one_by_one(self, change: Change, times: int) -> Figures:
@@ -69,6 +69,7 @@ class Bench:
         last = 0
         for number, file in enumerate(files):
             last = self.plane.write(file, documents.service(number, self.replicas + 1))
+            # Keeps the pace: a burst is so many changes in one second, however fast they are written.
             time.sleep(max(0.0, begun + number / changes - time.monotonic()))
         told = self.settle()
         cpu = self.plane.cpu_ms() - cpu

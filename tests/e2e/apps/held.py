@@ -80,7 +80,7 @@ def held(kind, host, port, *again):
         if not again:
             return
         if not opened:
-            time.sleep(TRY_AGAIN)
+            time.sleep(TRY_AGAIN)  # refused: nothing tells when it is granted again but the next attempt
 
 
 def ask(host, port, *paths):

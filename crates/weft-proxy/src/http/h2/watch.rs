@@ -45,7 +45,7 @@ impl Seen {
     }
 
     /// Whether so many streams were reset that the connection should be followed by another. What comes late for a stream that the crate has
-    /// forgotten counts as an error of the peer's, without end: after [`ERRORS`] of them it cuts off the whole connection.
+    /// forgotten counts as an error of the peer's, without end: after [`super::ERRORS`] of them it cuts off the whole connection.
     pub(super) fn is_worn(&self) -> bool {
         self.resets.get() >= RESETS
     }
