@@ -11,6 +11,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -22,7 +23,7 @@ use crate::accept::{self, Accepted, Listening};
 use crate::account::{Accounts, Direction, access};
 use crate::admin::{self, Admin, LogLevel};
 use crate::control::backoff::Backoff;
-use crate::control::connect::{Proof, Target, channel};
+use crate::control::connect::{Proof, Target, channel, open_early};
 use crate::control::default_inbound::DefaultInbound;
 use crate::control::place::Place;
 use crate::control::stream::Patience;
@@ -36,7 +37,7 @@ use crate::ready::Readiness;
 use crate::settings::Settings;
 use crate::tls::{Absence, Certified, Mesh, Standing};
 use crate::worker::Worker;
-use crate::{clock, inbound, outbound, settings, socket};
+use crate::{clock, inbound, outbound, residence, settings, socket};
 
 /// Scrapers and probes are few.
 const ADMIN_BACKLOG: i32 = 128;
@@ -273,9 +274,17 @@ fn view(settings: &Settings, certified: &watch::Receiver<Option<Arc<Certified>>>
     let to = |place: &Place, name: &Option<_>| {
         channel(Target { place: place.clone(), name: name.clone(), mark: settings.mark }, Proof::Certified(certified.clone()))
     };
+    let (destination, policy) =
+        (to(&settings.destination_addr, &settings.destination_name), to(&settings.policy_addr, &settings.policy_name));
+    let opening = [&destination, &policy].map(|channel| open_early(channel.clone(), certified.clone()));
+    tokio::task::spawn_local(async move {
+        join_all(opening).await;
+        // The start is over.
+        residence::let_files_go();
+    });
     let asked = Asked {
-        destination: to(&settings.destination_addr, &settings.destination_name),
-        policy: to(&settings.policy_addr, &settings.policy_name),
+        destination,
+        policy,
         workload: settings.policy_workload.clone(),
         context: settings.destination_context.clone(),
         patience: Patience {

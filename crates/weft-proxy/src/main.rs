@@ -32,6 +32,7 @@ mod process;
 mod ready;
 mod reference;
 mod relay;
+mod residence;
 mod send;
 mod settings;
 mod socket;
