@@ -2,13 +2,14 @@
 //!
 //! Carries the bytes that detection has already read in front of those still to come. It never interprets them.
 
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
@@ -19,17 +20,34 @@ use crate::account::Connection;
 pub(crate) struct Prefixed {
     prefix: Bytes,
     tcp: TcpStream,
+    /// Its reader is TLS, which asks for 4 KiB at a time.
+    below_tls: bool,
+    /// The last read filled all the room that it was given: there is more.
+    more: bool,
 }
 
 impl Prefixed {
     pub(crate) fn new(tcp: TcpStream) -> Self {
-        Prefixed { prefix: Bytes::new(), tcp }
+        Prefixed::with_prefix(Bytes::new(), tcp)
     }
 
     pub(crate) fn with_prefix(prefix: Bytes, tcp: TcpStream) -> Self {
-        Prefixed { prefix, tcp }
+        Prefixed { prefix, tcp, below_tls: false, more: false }
+    }
+
+    /// Reads more than there is room for; the rest stays in front of the stream.
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut ahead = BytesMut::with_capacity(AHEAD);
+        let count = ready!(pin!(self.tcp.read_buf(&mut ahead)).poll(cx))?;
+        self.more = count == AHEAD;
+        self.prefix = ahead.freeze();
+        take(&mut self.prefix, buf);
+        Poll::Ready(Ok(()))
     }
 }
+
+/// What is read at once from a stream that has much to give, where its reader would take it in 4 KiB.
+const AHEAD: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Io {
@@ -57,11 +75,13 @@ impl Io {
         Io::over(Stream::Plain(stream))
     }
 
-    pub(crate) fn server_tls(stream: server::TlsStream<Prefixed>) -> Self {
+    pub(crate) fn server_tls(mut stream: server::TlsStream<Prefixed>) -> Self {
+        stream.get_mut().0.below_tls = true;
         Io::over(Stream::ServerTls(Box::new(stream)))
     }
 
-    pub(crate) fn client_tls(stream: client::TlsStream<Prefixed>) -> Self {
+    pub(crate) fn client_tls(mut stream: client::TlsStream<Prefixed>) -> Self {
+        stream.get_mut().0.below_tls = true;
         Io::over(Stream::ClientTls(Box::new(stream)))
     }
 
@@ -113,7 +133,13 @@ impl AsyncRead for Prefixed {
             take(&mut self.prefix, buf);
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        if self.more && self.below_tls {
+            return self.poll_read_ahead(cx, buf);
+        }
+        let before = buf.remaining();
+        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        self.more = buf.remaining() == 0 && before > 0;
+        read
     }
 }
 
@@ -198,4 +224,39 @@ impl AsyncWrite for Io {
 fn take(prefix: &mut Bytes, buf: &mut ReadBuf<'_>) {
     let n = prefix.remaining().min(buf.remaining());
     buf.put_slice(&prefix.split_to(n));
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Requirement: what is read ahead of TLS comes out in order and whole, then the end; nothing of it is kept behind.
+    #[tokio::test]
+    async fn reading_ahead_loses_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let sending = TcpStream::connect(listener.local_addr().expect("address"));
+        let (sender, accepted) = tokio::join!(sending, listener.accept());
+        let bytes: Vec<u8> = (0..1_000_003_u32).map(|number| (number % 251) as u8).collect();
+        let (mut sender, sent) = (sender.expect("connected"), bytes.clone());
+        let sending = tokio::spawn(async move { sender.write_all(&sent).await });
+        let mut stream = Prefixed::new(accepted.expect("accepted").0);
+        stream.below_tls = true;
+        let (mut seen, mut ahead) = (Vec::new(), false);
+        let mut room = [0; 4096];
+        loop {
+            let count = stream.read(&mut room).await.expect("bytes");
+            if count == 0 {
+                break;
+            }
+            seen.extend_from_slice(&room[..count]);
+            ahead |= !stream.prefix.is_empty();
+        }
+        sending.await.expect("joined").expect("sent");
+        assert!(seen == bytes, "{} bytes of {} came, or others", seen.len(), bytes.len());
+        assert!(ahead, "nothing was read ahead");
+        assert!(stream.prefix.is_empty());
+    }
 }
