@@ -15,6 +15,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use weft_core::http1::{BodyDecoder, BodyFraming, Limits, Piece, chunk_end, encode_chunk_size, encode_last_chunk};
 
+use crate::http::h2::PIECE;
 use crate::http::{Broken, Frame};
 use crate::io::Io;
 
@@ -307,7 +308,8 @@ pub(super) async fn flush(conn: &Shared) -> Result<(), Broken> {
 
 /// Holds a head of ordinary size and the first bytes of a body in one read.
 const READ_FIRST: usize = 16 * 1024;
-const READ_MOST: usize = 64 * 1024;
+/// What HTTP/2 carries in one frame.
+const READ_MOST: usize = PIECE;
 /// Up to this, copying behind the head is cheaper than a second slice.
 const COPIED: usize = 4096;
 /// A head and a small piece may wait for more; beyond this it is written first.

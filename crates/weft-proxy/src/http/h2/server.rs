@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
 use super::watch::Watched;
-use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Tuning, broken, of_code, silent};
+use super::{ERRORS, FRAME, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Tuning, broken, of_code, silent};
 use crate::http::serve::in_place;
 use crate::http::{Broken, Message, Source, orig_proto};
 use crate::io::Io;
@@ -38,6 +38,7 @@ where
     let handshake = h2::server::Builder::new()
         .initial_window_size(tuning.windows.stream)
         .initial_connection_window_size(tuning.windows.connection)
+        .max_frame_size(FRAME)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_streams(STREAMS)
@@ -81,11 +82,8 @@ where
                 break Err(Broken::Malformed { status: 400, why: "too many HTTP/2 frames that carry nothing" });
             }
             Some(_) = exchanges.join_next() => {}
-            () = told(|| seen.is_worn()), if !draining => {
-                draining = true;
-                connection.graceful_shutdown();
-            }
-            _ = stopping.wait_for(|stop| *stop), if !draining => {
+            // Streams that were reset have ended, so this is asked anew behind each of them.
+            _ = stopping.wait_for(|stop| *stop || seen.is_worn()), if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
             }
