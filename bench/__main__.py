@@ -19,11 +19,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one short repetition: a smoke test, not a measurement")
     arguments = parser.parse_args()
     scenarios = command.chosen(arguments.scenario)
-    effort = scenario.Effort(1, 1.2) if arguments.quick else scenario.Effort(arguments.runs, arguments.seconds)
+    effort = scenario.Effort(1, 1.2, 3) if arguments.quick else scenario.Effort(arguments.runs, arguments.seconds)
     with tempfile.TemporaryDirectory(prefix="weft-bench-") as directory:
         Path(directory).chmod(0o755)
         try:
-            with Mesh.start(Path(directory)) as mesh:
+            services = max((each.destinations for each in scenarios), default=0)
+            with Mesh.start(Path(directory), services=services) as mesh:
                 peers = available(mesh, Path(directory))
                 described = machine.describe()
                 records, failed = measure.run(scenarios, peers, mesh, effort)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import command, measure, scenario
+from bench import command, loads, scenario, window
 from bench.comparison import TOLERANCE, Comparison, compare
 from bench.mesh import Mesh, MeshError
 from bench.peers import Weft
@@ -31,7 +31,7 @@ def main() -> int:
     effort = scenario.Effort(max(_LEAST_RUNS, arguments.runs), arguments.seconds)
     try:
         found = _measure([each for each in scenarios if each.kind == "saturation"], arguments, effort)
-    except (MeshError, measure.RequestsFailed, TimeoutError) as problem:
+    except (MeshError, window.RequestsFailed, TimeoutError) as problem:
         sys.stderr.write(f"bench: {problem}\n")
         return 1
     for line in lines(found, arguments.name):
@@ -66,7 +66,7 @@ def _peer(stack: ExitStack, label: str, proxy: Path) -> Weft:
 def _compare(asked: scenario.Scenario, ours: Weft, theirs: Weft, effort: scenario.Effort) -> Comparison:
     costs: dict[str, list[float]] = {ours.name: [], theirs.name: []}
     for number in range(effort.runs):
-        measure.say(f"{asked.name}: run {number + 1} of {effort.runs}")
+        window.say(f"{asked.name}: run {number + 1} of {effort.runs}")
         # Whoever is asked second finds a warmer machine: they take turns.
         for peer in (ours, theirs) if number % 2 == 0 else (theirs, ours):
             costs[peer.name].append(_cost(asked, peer, effort))
@@ -74,7 +74,8 @@ def _compare(asked: scenario.Scenario, ours: Weft, theirs: Weft, effort: scenari
 
 
 def _cost(asked: scenario.Scenario, peer: Weft, effort: scenario.Effort) -> float:
-    return measure.saturation(asked, peer, peer.mesh, effort)[METRIC]
+    peer.tune(asked.tuning)
+    return loads.saturation(asked, peer, peer.mesh, effort)[METRIC]
 
 
 if __name__ == "__main__":

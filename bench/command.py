@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench import scenario
+from bench import processes, scenario
 
 PRIORITY = -10
 """Of everything the bench starts, for every peer alike: what else runs on the machine disturbs less."""
@@ -30,4 +30,5 @@ def chosen(names: Sequence[str]) -> list[scenario.Scenario]:
         sys.stderr.write(f"bench: {scenarios}\n")
         sys.exit(2)
     os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    processes.raise_limits()
     return scenarios

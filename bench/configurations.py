@@ -1,48 +1,68 @@
 """The peers' configurations, as fair as we know how: one worker, TLS 1.3 with client certificates, HTTP/2 between.
 
-Each side has two listeners, as a plaintext HTTP/2 upstream has to be declared: one leads to the backend's HTTP/1.1
-port, one to its gRPC port. No access log, no request ids, no limits that the load could meet. Pure.
+Each side has a listener for each way to the backend, as a plaintext HTTP/2 upstream has to be declared. Opaque TCP is
+carried in mutual TLS as it is. No access log, no request ids, no limits that the load could meet. Pure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bench.certificates import SERVER_NAME
+from bench.scenario import Route, Tuning
+
+Spoken = Literal["http1", "http2", "tcp"]
+Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Where one peer listens: the outbound side on loopback, the inbound side on every address."""
+class Way:
+    """A listener of the outbound side on loopback, which leads to one of the inbound side on every address."""
 
-    http1: int
-    grpc: int
-    mesh_http1: int
-    mesh_grpc: int
+    route: Route
+    spoken: Spoken
+    """By the application's client and by the backend."""
+    outbound: int
+    inbound: int
+    """0: there is no inbound side; the outbound one speaks plaintext to the backend."""
+    backend: int
+    """The backend's port."""
 
 
-def haproxy_outbound(ports: Ports, upstream: str, directory: Path) -> str:
-    """Take the application's connections, speak mTLS HTTP/2 to `upstream`."""
-    tls = f"ssl verify required ca-file {directory}/ca.crt crt {directory}/a.pem alpn h2"
+def haproxy_outbound(ways: Sequence[Way], upstream: str, directory: Path, tuning: Tuning, connections: int) -> str:
+    """Take the application's connections, so many at most, speak mTLS HTTP/2 to `upstream`."""
+    tls = f"ssl verify required ca-file {directory}/ca.crt crt {directory}/a.pem"
     tls += f" sni str({SERVER_NAME}) verifyhost {SERVER_NAME} ssl-min-ver TLSv1.3"
-    return _HAPROXY + _haproxy_pairs(
-        (f"127.0.0.1:{ports.http1}", f"{upstream}:{ports.mesh_http1} {tls}"),
-        (f"127.0.0.1:{ports.grpc}", f"{upstream}:{ports.mesh_grpc} {tls}"),
-    )
+    tls += "" if tuning.resumption else " no-ssl-reuse"
+    text = _haproxy(tuning, connections)
+    for way in ways:
+        if way.inbound:
+            server = f"{upstream}:{way.inbound} {tls}" + ("" if way.spoken == "tcp" else " alpn h2")
+        else:
+            server = f"{upstream}:{way.backend}"
+        names = destinations(tuning.destinations) if way.route == "http1" else []
+        text += _haproxy_way(way, f"127.0.0.1:{way.outbound}", server, names)
+    return text
 
 
-def haproxy_inbound(ports: Ports, http1: int, grpc: int, directory: Path) -> str:
+def haproxy_inbound(ways: Sequence[Way], directory: Path, tuning: Tuning, connections: int) -> str:
     """Take mTLS HTTP/2, speak plaintext to the backend."""
-    tls = f"ssl crt {directory}/b.pem ca-file {directory}/ca.crt verify required alpn h2 ssl-min-ver TLSv1.3"
-    return _HAPROXY + _haproxy_pairs(
-        (f"0.0.0.0:{ports.mesh_http1} {tls}", f"127.0.0.1:{http1}"),
-        (f"0.0.0.0:{ports.mesh_grpc} {tls}", f"127.0.0.1:{grpc} proto h2"),
-    )
+    tls = f"ssl crt {directory}/b.pem ca-file {directory}/ca.crt verify required ssl-min-ver TLSv1.3"
+    text = _haproxy(tuning, connections)
+    for way in ways:
+        if way.inbound:
+            listen = f"0.0.0.0:{way.inbound} {tls}" + ("" if way.spoken == "tcp" else " alpn h2")
+            server = f"127.0.0.1:{way.backend}" + (" proto h2" if way.spoken == "http2" else "")
+            text += _haproxy_way(way, listen, server, [])
+    return text
 
 
-_HAPROXY = """
+def _haproxy(tuning: Tuning, connections: int) -> str:
+    return f"""
 global
-  nbthread 1
-  maxconn 4096
+  nbthread {tuning.workers}
+  maxconn {connections}
 defaults
   mode http
   timeout client 60s
@@ -52,80 +72,98 @@ defaults
 """
 
 
-def _haproxy_pairs(*pairs: tuple[str, str]) -> str:
-    return "".join(
-        f"frontend f{number}\n  bind {listen}\n  default_backend b{number}\nbackend b{number}\n  server s {upstream}\n"
-        for number, (listen, upstream) in enumerate(pairs)
-    )
+def _haproxy_way(way: Way, listen: str, server: str, names: Sequence[str]) -> str:
+    mode = "\n  mode tcp" if way.spoken == "tcp" else ""
+    text = f"frontend {way.route}{mode}\n  bind {listen}\n  default_backend to-{way.route}\n"
+    if names:
+        text += "  use_backend %[req.hdr(host)] if { req.hdr(host) -m beg d }\n"
+    text += f"backend to-{way.route}{mode}\n  server s {server}\n"
+    return text + "".join(f"backend {name}\n  server s {server}\n" for name in names)
 
 
-def envoy_outbound(ports: Ports, upstream: str, directory: Path) -> dict[str, object]:
+def destinations(number: int) -> list[str]:
+    """The names by which a client asks for declared destinations."""
+    return [f"d{each}" for each in range(number)]
+
+
+def envoy_outbound(ways: Sequence[Way], upstream: str, directory: Path, tuning: Tuning) -> Json:
     """Take the application's connections, speak mTLS HTTP/2 to `upstream`."""
-    tls = _envoy_tls("UpstreamTlsContext", "a", directory, {"sni": SERVER_NAME})
-    return _envoy(
-        ("127.0.0.1", ports.http1, None, (upstream, ports.mesh_http1, True, tls)),
-        ("127.0.0.1", ports.grpc, None, (upstream, ports.mesh_grpc, True, tls)),
-    )
-
-
-def envoy_inbound(ports: Ports, http1: int, grpc: int, directory: Path) -> dict[str, object]:
-    """Take mTLS HTTP/2, speak plaintext to the backend."""
-    tls = _envoy_tls("DownstreamTlsContext", "b", directory, {"require_client_certificate": True})
-    return _envoy(
-        ("0.0.0.0", ports.mesh_http1, tls, ("127.0.0.1", http1, False, None)),
-        ("0.0.0.0", ports.mesh_grpc, tls, ("127.0.0.1", grpc, True, None)),
-    )
-
-
-_TYPES = "type.googleapis.com/envoy.extensions"
-Socket = dict[str, object]
-
-
-def _envoy(*pairs: tuple[str, int, Socket | None, tuple[str, int, bool, Socket | None]]) -> dict[str, object]:
-    listeners = [_envoy_listener(number, host, port, tls) for number, (host, port, tls, _) in enumerate(pairs)]
-    clusters = [_envoy_cluster(number, *upstream) for number, (*_, upstream) in enumerate(pairs)]
+    listeners, clusters = [], []
+    for way in ways:
+        names = destinations(tuning.destinations) if way.route == "http1" else []
+        listeners.append(_envoy_listener(way, "127.0.0.1", way.outbound, None, names))
+        alpn = [] if way.spoken == "tcp" else ["h2"]
+        more: Json = {"sni": SERVER_NAME} | ({} if tuning.resumption else {"max_session_keys": 0})
+        tls = _envoy_tls("UpstreamTlsContext", "a", directory, alpn, more) if way.inbound else None
+        http2 = way.spoken != "tcp" and bool(way.inbound)
+        port = way.inbound or way.backend
+        clusters += [_envoy_cluster(name, upstream, port, http2, tls) for name in (way.route, *names)]
     return {"static_resources": {"listeners": listeners, "clusters": clusters}}
 
 
-def _envoy_address(host: str, port: int) -> dict[str, object]:
+def envoy_inbound(ways: Sequence[Way], directory: Path) -> Json:
+    """Take mTLS HTTP/2, speak plaintext to the backend."""
+    listeners, clusters = [], []
+    for way in ways:
+        if way.inbound:
+            alpn = [] if way.spoken == "tcp" else ["h2"]
+            tls = _envoy_tls("DownstreamTlsContext", "b", directory, alpn, {"require_client_certificate": True})
+            listeners.append(_envoy_listener(way, "0.0.0.0", way.inbound, tls, []))
+            clusters.append(_envoy_cluster(way.route, "127.0.0.1", way.backend, way.spoken == "http2", None))
+    return {"static_resources": {"listeners": listeners, "clusters": clusters}}
+
+
+_TYPES = "type.googleapis.com/envoy.extensions"
+
+
+def _envoy_address(host: str, port: int) -> Json:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _envoy_listener(number: int, host: str, port: int, tls: Socket | None) -> dict[str, object]:
-    router = {"@type": f"{_TYPES}.filters.http.router.v3.Router"}
-    manager = {
-        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "in",
-        "codec_type": "AUTO",
-        "generate_request_id": False,
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": f"c{number}", "timeout": "0s"}}],
-                }
-            ]
-        },
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
-    }
-    name = "envoy.filters.network.http_connection_manager"
-    chain: dict[str, object] = {"filters": [{"name": name, "typed_config": manager}]}
+def _envoy_listener(way: Way, host: str, port: int, tls: Json | None, names: Sequence[str]) -> Json:
+    chain: Json = {"filters": [_envoy_tcp(way) if way.spoken == "tcp" else _envoy_http(way, names)]}
     if tls is not None:
         chain["transport_socket"] = tls
     return {"address": _envoy_address(host, port), "filter_chains": [chain]}
 
 
-def _envoy_cluster(number: int, host: str, port: int, http2: bool, tls: Socket | None) -> dict[str, object]:
+def _envoy_tcp(way: Way) -> Json:
+    kind = f"{_TYPES}.filters.network.tcp_proxy.v3.TcpProxy"
+    return {
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {"@type": kind, "stat_prefix": way.route, "cluster": way.route},
+    }
+
+
+def _envoy_http(way: Way, names: Sequence[str]) -> Json:
+    router = {"@type": f"{_TYPES}.filters.http.router.v3.Router"}
+    hosts = [_envoy_host("all", "*", way.route), *(_envoy_host(name, name, name) for name in names)]
+    manager = {
+        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "in",
+        "codec_type": "AUTO",
+        "generate_request_id": False,
+        "route_config": {"virtual_hosts": hosts},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+    }
+    return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+
+
+def _envoy_host(name: str, domain: str, cluster: str) -> Json:
+    route = {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "0s"}}
+    return {"name": name, "domains": [domain], "routes": [route]}
+
+
+def _envoy_cluster(name: str, host: str, port: int, http2: bool, tls: Json | None) -> Json:
     endpoint = {"endpoint": {"address": _envoy_address(host, port)}}
-    cluster: dict[str, object] = {
-        "name": f"c{number}",
+    cluster: Json = {
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "5s",
         "circuit_breakers": {
             "thresholds": [{"max_connections": 10000, "max_pending_requests": 10000, "max_requests": 10000}]
         },
-        "load_assignment": {"cluster_name": f"c{number}", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
     if http2:
         options = f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions"
@@ -140,13 +178,13 @@ def _envoy_cluster(number: int, host: str, port: int, http2: bool, tls: Socket |
     return cluster
 
 
-def _envoy_tls(context: str, side: str, directory: Path, more: dict[str, object]) -> Socket:
+def _envoy_tls(context: str, side: str, directory: Path, alpn: list[str], more: Json) -> Json:
     pair = {
         "certificate_chain": {"filename": f"{directory}/{side}.crt"},
         "private_key": {"filename": f"{directory}/{side}.key"},
     }
     common = {
-        "alpn_protocols": ["h2"],
+        "alpn_protocols": alpn,
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "tls_certificates": [pair],
         "validation_context": {"trusted_ca": {"filename": f"{directory}/ca.crt"}},

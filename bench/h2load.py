@@ -34,7 +34,7 @@ def command(what: Scenario, url: str, seconds: float, payload: Path, log: Path |
     words = ["h2load", "-t1", f"-c{what.connections}", f"-D{round(seconds * 1000)}ms"]
     if log is not None:
         words.append(f"--log-file={log}")
-    if what.protocol == "http1":
+    if what.route != "grpc":
         return [*words, "--h1", url]
     headers = ("-H", "content-type: application/grpc", "-H", "te: trailers")
     return [*words, f"-m{what.streams}", f"--data={payload}", *headers, url]

@@ -7,21 +7,26 @@ Everything but measured proxies stays on the load core.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import processes, waiting
+from bench import configurations, processes, waiting, weftload
+from bench.scenario import Route
 from weft.lib.errors import WeftError
 from weft.local import client, namespaces
+from weft.local.control import find_proxy
 from weft.local.programs import find_program
 from weft.local.state import find
 
-HTTP1_PORT = 8080
-GRPC_PORT = 8081
+PORTS: dict[Route, int] = {"http1": 8080, "grpc": 8081, "stream": 8082, "tcp": 8083, "hop": 8080}
+"""Of the backends: nginx, nghttpd, weft-load's echo of gRPC messages and its opaque port; nginx again."""
+BODIES = {"/1m": 1 << 20, "/100m": 100 << 20}
+"""What nginx serves besides the small body, by path."""
 BODY = "x" * 100
 GRPC_PATH = "/bench.Bench/call.grpc"
 MESSAGE = b"\0\0\0\0\x5f" + b"x" * 95
@@ -42,33 +47,31 @@ class Mesh:
     backend_network: int
     peer_client_network: int
     peer_backend_network: int
-    service_address: str
-    """Of the meshed backend's Service: what the meshed client asks."""
+    services: Mapping[str, str]
+    """Addresses by name: the meshed backend's Service, `backend`, and the others that lead to it."""
     peer_backend_address: str
 
     @staticmethod
     @contextmanager
-    def start(directory: Path, label: str = "weft", proxy: Path | None = None) -> "Iterator[Mesh]":
-        """Raise the mesh, with the named build of the proxy or the installed one; it is gone after the block."""
+    def start(directory: Path, label: str = "weft", proxy: Path | None = None, services: int = 0) -> "Iterator[Mesh]":
+        """Raise the mesh, with the named build of the proxy or the installed one; it is gone after the block.
+
+        `services` more Services lead to the meshed backend.
+        """
         name = f"bench-{os.getpid()}-{label}"
-        for role in ("backend", "peer-backend"):
-            (directory / f"{role}.d").mkdir()
-            (directory / f"{role}.d").chmod(0o777)
-            (directory / f"{role}.conf").write_text(_nginx(directory / f"{role}.d"))
-        served = directory / "served" / GRPC_PATH.lstrip("/")
-        served.parent.mkdir(parents=True)
-        served.write_bytes(MESSAGE)
-        (directory / "mime.types").write_text("application/grpc grpc\n")
+        _write_backends(directory)
+        _write_wrapper(directory, proxy or Path(find_proxy()))
         file = directory / "mesh.json"
-        file.write_text("\n---\n".join(json.dumps(document) for document in _documents(directory)))
+        documents = [*_documents(directory), *_services(services)]
+        file.write_text("\n---\n".join(json.dumps(document) for document in documents))
         said = directory / "up.log"
         with said.open("wb") as log:
             process = processes.spawn(
                 [sys.executable, "-m", "weft", "up", "--mesh", name, str(file)],
                 os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
-                processes.LOAD_CORE,
+                {processes.LOAD_CORE},
                 log,
-                {**os.environ, "WEFT_PROXY_BINARY": str(proxy)} if proxy else None,
+                os.environ | {"WEFT_PROXY_BINARY": str(directory / _WRAPPER)},
             )
             try:
                 _until_ready(process, said, name)
@@ -86,6 +89,15 @@ class Mesh:
             if processes.environment(pid).get("LINKERD2_PROXY_IDENTITY_TOKEN_FILE", "").endswith(tokens):
                 return pid
         return 0
+
+    def service(self, name: str) -> str:
+        """The address of a Service."""
+        return self.services[name]
+
+    def set_variables(self, **variables: str) -> None:
+        """What proxies that start from now on are told beside what the mesh tells them."""
+        lines = [f"export {name}={value}\n" for name, value in variables.items()]
+        (self.directory / _VARIABLES).write_text("".join(lines))
 
     def redirect(self, ports: dict[tuple[str, int], int]) -> None:
         """In the peers' client namespace: (address, port) -> port of a local proxy, as the mesh does for its own."""
@@ -131,17 +143,18 @@ def _found(directory: Path, name: str) -> Mesh:
         backend_network=_network(directory, "backend"),
         peer_client_network=_network(directory, "peer-client"),
         peer_backend_network=_network(directory, "peer-backend"),
-        service_address=_service_address(name),
+        services=_service_addresses(name),
         peer_backend_address=addresses["peer-backend-0"],
     )
 
 
-def _service_address(name: str) -> str:
-    for file in find(name).objects.glob("*.json"):
-        document = json.loads(file.read_text())
-        if document["kind"] == "Service" and document["metadata"]["name"] == "backend":
-            return str(document["spec"]["clusterIP"])
-    raise MeshError("the mesh has no Service for its backend")
+def _service_addresses(name: str) -> dict[str, str]:
+    documents = (json.loads(file.read_text()) for file in find(name).objects.glob("*.json"))
+    return {
+        str(document["metadata"]["name"]): str(document["spec"]["clusterIP"])
+        for document in documents
+        if document["kind"] == "Service" and document["metadata"]["namespace"] == "default"
+    }
 
 
 def _network(directory: Path, role: str) -> int:
@@ -157,19 +170,67 @@ def _network(directory: Path, role: str) -> int:
     raise MeshError(f"the workload {role} does not run")
 
 
+def _write_backends(directory: Path) -> None:
+    """What the backends serve and how they are set up; also their program that is not installed anywhere."""
+    load = weftload.program()
+    if load is None:
+        raise MeshError(f"weft-load is missing: build it, and name it in {weftload.VARIABLE}")
+    # The applications' user may look into this directory, not into whoever's home it was built in.
+    shutil.copy(load, directory / "weft-load")
+    for role in ("backend", "peer-backend"):
+        (directory / f"{role}.d").mkdir()
+        (directory / f"{role}.d").chmod(0o777)
+        (directory / f"{role}.conf").write_text(_nginx(directory / f"{role}.d", directory / "served"))
+    served = directory / "served" / GRPC_PATH.lstrip("/")
+    served.parent.mkdir(parents=True)
+    served.write_bytes(MESSAGE)
+    for path, size in BODIES.items():
+        with (directory / "served" / path.lstrip("/")).open("wb") as file:
+            file.truncate(size)
+    (directory / "mime.types").write_text("application/grpc grpc\n")
+
+
+def _write_wrapper(directory: Path, proxy: Path) -> None:
+    """The program that the supervisor starts as the proxy: it becomes the proxy, told what `set_variables` says."""
+    (directory / _VARIABLES).touch()
+    wrapper = directory / _WRAPPER
+    wrapper.write_text(f'#!/bin/sh\n. {directory / _VARIABLES}\nexec {proxy} "$@"\n')
+    wrapper.chmod(0o755)
+
+
+_WRAPPER = "proxy"
+_VARIABLES = "proxy-variables"
+
+
+def _services(number: int) -> Iterator[dict[str, object]]:
+    for name in configurations.destinations(number):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {
+                "selector": {"mesh.weft.dev/workload": "backend"},
+                "ports": [{"name": "http", "port": PORTS["http1"]}],
+            },
+        }
+
+
 def _documents(directory: Path) -> Iterator[dict[str, object]]:
     nginx, nghttpd = find_program("nginx"), find_program("nghttpd")
     if nginx is None or nghttpd is None:
         raise MeshError("nginx or nghttpd is missing: they are the backends of every scenario")
     # nginx resets a stream whose request it did not read; nghttpd reads it and sends trailers, as a gRPC server does.
     calls = f"{nghttpd} --no-tls -d {directory}/served --mime-types-file={directory}/mime.types"
-    calls += f" --trailer='grpc-status: 0' {GRPC_PORT}"
+    calls += f" --trailer='grpc-status: 0' {PORTS['grpc']}"
+    echo = f"{directory}/weft-load answer --grpc {PORTS['stream']} --tcp {PORTS['tcp']}"
     for prefix in ("", "peer-"):
-        annotations = {"linkerd.io/inject": "disabled"} if prefix else {}
+        annotations = {"config.linkerd.io/opaque-ports": str(PORTS["tcp"])}
+        if prefix:
+            annotations["linkerd.io/inject"] = "disabled"
         backend: dict[str, object] = {
-            "command": ["sh", "-c", f"{calls} & exec {nginx} -e stderr -c {directory}/{prefix}backend.conf"],
-            "ports": [{"name": "http", "port": HTTP1_PORT}, {"name": "grpc", "port": GRPC_PORT}],
-            "readiness": {"tcpSocket": {"port": HTTP1_PORT}},
+            "command": ["sh", "-c", f"{calls} & {echo} & exec {nginx} -e stderr -c {directory}/{prefix}backend.conf"],
+            "ports": [{"name": route, "port": PORTS[route]} for route in ("http1", "grpc", "stream", "tcp")],
+            "readiness": {"tcpSocket": {"port": PORTS["http1"]}},
         }
         waiter: dict[str, object] = {
             "command": ["sleep", "infinity"],
@@ -184,15 +245,22 @@ def _documents(directory: Path) -> Iterator[dict[str, object]]:
             }
 
 
-def _nginx(directory: Path) -> str:
+def _nginx(directory: Path, served: Path) -> str:
     """One worker, no log, no limit on a connection's requests."""
     temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in _TEMPORARY)
+    bodies = "".join(f"location = {path} {{ }} " for path in BODIES)
     return f"""
 worker_processes 1; daemon off; pid {directory}/pid; error_log stderr error;
-events {{ worker_connections 4096; }}
+worker_rlimit_nofile 20480;
+events {{ worker_connections 20480; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; {temporary}
-  server {{ listen {HTTP1_PORT}; default_type text/plain; location / {{ return 200 "{BODY}"; }} }}
+  sendfile on; root {served};
+  server {{
+    listen {PORTS["http1"]}; default_type text/plain;
+    location / {{ return 200 "{BODY}"; }}
+    {bodies}
+  }}
 }}
 """
 

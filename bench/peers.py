@@ -1,7 +1,7 @@
 """The peers: how each is started, reached and found in /proc. What is asked of them is `measure`'s to say.
 
-Every peer answers the same questions: `start` a fresh pair and say how long each side took from exec to ready, `url`
-for the load generator, `network` to run it in, `pids` of the pair.
+Every peer answers the same questions: `ready_ms` of fresh proxies, `url` for the load generator, `network` to run it
+in, `pids` of the pair; and can be set up otherwise, `tune`.
 """
 
 import json
@@ -13,15 +13,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from bench import certificates, configurations, processes, waiting
-from bench.configurations import Ports
-from bench.mesh import GRPC_PATH, GRPC_PORT, HTTP1_PORT, Mesh
+from bench.configurations import Spoken, Way
+from bench.mesh import GRPC_PATH, PORTS, Mesh
+from bench.scenario import DEFAULT, Route, Tuning
 from weft.local.programs import find_program
 
-Protocols = Literal["http1", "grpc"]
 _ADMIN = 4191
+_SPOKEN: dict[Route, Spoken] = {"http1": "http1", "grpc": "http2", "stream": "http2", "tcp": "tcp", "hop": "http1"}
 
 
 class Peer(Protocol):
@@ -33,7 +34,7 @@ class Peer(Protocol):
     def network(self) -> int:
         """Where the load generator runs."""
 
-    def url(self, protocol: Protocols) -> str:
+    def url(self, route: Route, path: str = "") -> str:
         """What it asks."""
 
     def pids(self) -> list[int]:
@@ -41,6 +42,12 @@ class Peer(Protocol):
 
     def restart(self) -> None:
         """Replace the pair by a fresh one, which is ready when this returns."""
+
+    def tune(self, tuning: Tuning) -> None:
+        """Set the pair up in this way, by a fresh one where it was not."""
+
+    def destinations(self, number: int) -> list[tuple[str, int, str]]:
+        """So many destinations that its client may ask: address, port, name."""
 
     def ready_ms(self) -> list[float]:
         """Start proxies that are not used for anything else; from exec to ready, one figure each."""
@@ -60,14 +67,20 @@ class Direct:
     def network(self) -> int:
         return self.mesh.peer_client_network
 
-    def url(self, protocol: Protocols) -> str:
-        return _url(self.mesh.peer_backend_address, GRPC_PORT if protocol == "grpc" else HTTP1_PORT)
+    def url(self, route: Route, path: str = "") -> str:
+        return _url(self.mesh.peer_backend_address, PORTS[route], path)
 
     def pids(self) -> list[int]:
         return []
 
     def restart(self) -> None:
         pass
+
+    def tune(self, tuning: Tuning) -> None:
+        pass
+
+    def destinations(self, number: int) -> list[tuple[str, int, str]]:
+        return []
 
     def ready_ms(self) -> list[float]:
         return []
@@ -82,14 +95,16 @@ class Weft:
 
     mesh: Mesh
     name: str = "weft"
+    _tuning: Tuning = DEFAULT
     _pids: list[int] = field(default_factory=list)
 
     @property
     def network(self) -> int:
         return self.mesh.client_network
 
-    def url(self, protocol: Protocols) -> str:
-        return _url(self.mesh.service_address, GRPC_PORT if protocol == "grpc" else HTTP1_PORT)
+    def url(self, route: Route, path: str = "") -> str:
+        address = self.mesh.peer_backend_address if route == "hop" else self.mesh.service("backend")
+        return _url(address, PORTS[route], path)
 
     def pids(self) -> list[int]:
         if not self._pids:
@@ -101,6 +116,18 @@ class Weft:
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         self._find(before)
+
+    def tune(self, tuning: Tuning) -> None:
+        """Its destinations are the mesh's Services, which no proxy has to be told."""
+        if tuning != self._tuning:
+            self._tuning = tuning
+            self.mesh.set_variables(
+                LINKERD2_PROXY_CORES=str(tuning.workers), WEFT_PROXY_TLS_RESUMPTION=str(tuning.resumption).lower()
+            )
+            self.restart()
+
+    def destinations(self, number: int) -> list[tuple[str, int, str]]:
+        return [(self.mesh.service(name), PORTS["http1"], name) for name in configurations.destinations(number)]
 
     def _find(self, before: Sequence[int]) -> None:
         sides = (("client", self.mesh.client_network), ("backend", self.mesh.backend_network))
@@ -116,7 +143,7 @@ class Weft:
             waiting.until(fresh, f"the proxy of {workload}")
             waiting.until(ready, f"the proxy of {workload} being ready")
             self._pids.append(self.mesh.proxy(workload))
-            processes.pin(self._pids[-1], processes.PROXY_CORE)
+            processes.pin(self._pids[-1], _cores(self._tuning))
 
     def ready_ms(self) -> list[float]:
         """One more proxy beside the client's, with its settings but ports of its own: outbound and inbound are one."""
@@ -130,7 +157,7 @@ class Weft:
         }
         with (self.mesh.directory / "weft.log").open("ab") as log:
             began = time.perf_counter()
-            process = processes.spawn([program], self.network, processes.PROXY_CORE, log, variables)
+            process = processes.spawn([program], self.network, {processes.PROXY_CORE}, log, variables)
             try:
                 waiting.until(
                     lambda: waiting.answers(self.network, "127.0.0.1", 5191, "/ready"), "a fresh proxy", pause=0.001
@@ -148,21 +175,20 @@ class Pair:
     """Another proxy, twice: in the unmeshed client's namespace and in the unmeshed backend's."""
 
     name: str
+    program: str
     mesh: Mesh
-    ports: Ports
-    outbound: list[str]
-    inbound: list[str]
-    redirected: Ports
-    """The backend's ports that lead to this peer; only the first two are used."""
+    ways: Sequence[Way]
+    redirected: dict[Route, int]
+    """The backend's ports that lead to this peer."""
+    _tuning: Tuning = DEFAULT
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def network(self) -> int:
         return self.mesh.peer_client_network
 
-    def url(self, protocol: Protocols) -> str:
-        port = self.redirected.grpc if protocol == "grpc" else self.redirected.http1
-        return _url(self.mesh.peer_backend_address, port)
+    def url(self, route: Route, path: str = "") -> str:
+        return _url(self.mesh.peer_backend_address, self.redirected[route], path)
 
     def pids(self) -> list[int]:
         if not self._running:
@@ -170,24 +196,31 @@ class Pair:
         return [process.pid for process in self._running]
 
     def restart(self) -> None:
-        self.stop()
-        self.ready_ms_of_pair()
+        self.ready_ms()
+
+    def tune(self, tuning: Tuning) -> None:
+        if tuning != self._tuning:
+            self._tuning = tuning
+            self.restart()
+
+    def destinations(self, number: int) -> list[tuple[str, int, str]]:
+        address, port = self.mesh.peer_backend_address, self.redirected["http1"]
+        return [(address, port, name) for name in configurations.destinations(number)]
 
     def ready_ms(self) -> list[float]:
-        self.stop()
-        return self.ready_ms_of_pair()
-
-    def ready_ms_of_pair(self) -> list[float]:
         """Start both sides, inbound first; ready is when the last listener accepts."""
+        self.stop()
+        outbound, inbound = self._commands()
+        mesh = self.mesh
         return [
-            self._start(self.inbound, self.mesh.peer_backend_network, (self.ports.mesh_http1, self.ports.mesh_grpc)),
-            self._start(self.outbound, self.mesh.peer_client_network, (self.ports.http1, self.ports.grpc)),
+            self._start(inbound, mesh.peer_backend_network, [way.inbound for way in self.ways if way.inbound]),
+            self._start(outbound, mesh.peer_client_network, [way.outbound for way in self.ways]),
         ]
 
     def _start(self, command: list[str], network: int, ports: Sequence[int]) -> float:
         with (self.mesh.directory / f"{self.name}.log").open("ab") as log:
             began = time.perf_counter()
-            process = processes.spawn(command, network, processes.PROXY_CORE, log)
+            process = processes.spawn(command, network, _cores(self._tuning), log)
         if network == self.mesh.peer_client_network:
             self._running.insert(0, process)
         else:
@@ -207,6 +240,22 @@ class Pair:
             processes.stop(process)
         self._running.clear()
 
+    def _commands(self) -> tuple[list[str], list[str]]:
+        """Write the configurations of both sides; what starts the outbound and the inbound one."""
+        directory, upstream, tuning = self.mesh.directory, self.mesh.peer_backend_address, self._tuning
+        if self.name == "haproxy":
+            outbound = configurations.haproxy_outbound(self.ways, upstream, directory, tuning, processes.connections())
+            inbound = configurations.haproxy_inbound(self.ways, directory, tuning, processes.connections())
+            words, more = ["-db", "-q", "-f"], list[str]()
+        else:
+            outbound = json.dumps(configurations.envoy_outbound(self.ways, upstream, directory, tuning))
+            inbound = json.dumps(configurations.envoy_inbound(self.ways, directory))
+            words, more = ["-c"], ["--concurrency", str(tuning.workers), "-l", "error", "--disable-hot-restart"]
+        files = (directory / f"{self.name}-outbound.json", directory / f"{self.name}-inbound.json")
+        for file, text in zip(files, (outbound, inbound), strict=True):
+            file.write_text(text)
+        return [self.program, *words, str(files[0]), *more], [self.program, *words, str(files[1]), *more]
+
 
 def available(mesh: Mesh, directory: Path) -> list[Peer]:
     """Every peer that this machine has; a line for each that it has not."""
@@ -218,38 +267,24 @@ def available(mesh: Mesh, directory: Path) -> list[Peer]:
         if found is None:
             sys.stderr.write(f"bench: {name} is left out: it is not installed\n")
             continue
-        base = 9000 + 100 * number
-        ports = Ports(base + 1, base + 2, base + 43, base + 44)
-        redirected = Ports(18080 + number, 18090 + number, 0, 0)
-        redirects[(mesh.peer_backend_address, redirected.http1)] = ports.http1
-        redirects[(mesh.peer_backend_address, redirected.grpc)] = ports.grpc
-        outbound, inbound = _commands(name, found, ports, mesh, directory)
-        peers.append(Pair(name, mesh, ports, outbound, inbound, redirected))
+        ways = _ways(9000 + 100 * number)
+        redirected = {way.route: 18000 + 100 * number + index for index, way in enumerate(ways)}
+        redirects |= {(mesh.peer_backend_address, redirected[way.route]): way.outbound for way in ways}
+        peers.append(Pair(name, found, mesh, ways, redirected))
     if redirects:
         mesh.redirect(redirects)
     return peers
 
 
-def _commands(name: str, path: str, ports: Ports, mesh: Mesh, directory: Path) -> tuple[list[str], list[str]]:
-    if name == "haproxy":
-        texts = (
-            configurations.haproxy_outbound(ports, mesh.peer_backend_address, directory),
-            configurations.haproxy_inbound(ports, HTTP1_PORT, GRPC_PORT, directory),
-        )
-        files = (directory / "haproxy-outbound.cfg", directory / "haproxy-inbound.cfg")
-        words = [path, "-db", "-q", "-f"]
-        more: list[str] = []
-    else:
-        texts = (
-            json.dumps(configurations.envoy_outbound(ports, mesh.peer_backend_address, directory)),
-            json.dumps(configurations.envoy_inbound(ports, HTTP1_PORT, GRPC_PORT, directory)),
-        )
-        files = (directory / "envoy-outbound.json", directory / "envoy-inbound.json")
-        words = [path, "-c"]
-        more = ["--concurrency", "1", "-l", "error", "--disable-hot-restart"]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text)
-    return [*words, str(files[0]), *more], [*words, str(files[1]), *more]
+def _ways(base: int) -> list[Way]:
+    return [
+        Way(route, spoken, base + index, 0 if route == "hop" else base + 40 + index, PORTS[route])
+        for index, (route, spoken) in enumerate(_SPOKEN.items())
+    ]
+
+
+def _cores(tuning: Tuning) -> set[int]:
+    return set(range(os.cpu_count() or 1)) if tuning.everywhere else {processes.PROXY_CORE}
 
 
 def program(name: str) -> str | None:
@@ -260,5 +295,5 @@ def program(name: str) -> str | None:
     return find_program(name)
 
 
-def _url(address: str, port: int) -> str:
-    return f"http://{address}:{port}{GRPC_PATH}"
+def _url(address: str, port: int, path: str) -> str:
+    return f"http://{address}:{port}{path or GRPC_PATH}"

@@ -2,8 +2,10 @@
 
 import os
 import re
+import resource
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,23 @@ _TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 PROXY_CORE = 1
 LOAD_CORE = 0
+_OPEN_FILES = 65536
+
+
+def raise_limits() -> None:
+    """Let whatever is started from here on open enough files for 10,000 connections, where the kernel allows that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < _OPEN_FILES:
+        with suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, _OPEN_FILES))
+
+
+def connections() -> int:
+    """How many connections any of the proxies can carry with the files that it may open: each may take two."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2 - _OTHER_FILES
+
+
+_OTHER_FILES = 600
 
 
 def cpu_us(pid: int) -> float:
@@ -32,10 +51,10 @@ def rss_mb(pid: int) -> float:
     return int(found.group(1)) * 1024 / 1e6 if found else 0.0
 
 
-def pin(pid: int, core: int) -> None:
-    """Keep every thread of a process on one core."""
+def pin(pid: int, cores: Set[int]) -> None:
+    """Keep every thread of a process on these cores."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), {core})
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def environment(pid: int) -> dict[str, str]:
@@ -61,16 +80,19 @@ def all_pids() -> list[int]:
 
 
 def spawn(
-    command: Sequence[str], network: int, core: int, log: IO[bytes] | int, variables: dict[str, str] | None = None
+    command: Sequence[str],
+    network: int,
+    cores: Set[int],
+    log: IO[bytes] | int,
+    variables: dict[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a network namespace on one core, with no wrapper between that would count as its start."""
+    """Start a program in a network namespace on these cores, with no wrapper between that would count as its start."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         with namespaces.inside(network):
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=variables
-            )
+            return subprocess.Popen(command, stdin=stdin, stdout=log, stderr=subprocess.STDOUT, env=variables)
     finally:
         os.sched_setaffinity(0, before)
 

@@ -7,7 +7,25 @@ from pathlib import Path
 from typing import Literal
 
 DIRECTORY = Path(__file__).parent / "scenarios"
-Kind = Literal["idle", "start", "saturation"]
+Kind = Literal["idle", "start", "held", "destinations", "saturation", "rate", "one", "bulk", "stream", "connect"]
+Route = Literal["http1", "grpc", "stream", "tcp", "hop"]
+"""A way to the backend: nginx, nghttpd, weft-load's echo, its opaque port; nginx past the client's proxy only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How the proxies of a pair are set up, where a scenario wants them otherwise than all others do."""
+
+    workers: int = 1
+    everywhere: bool = False
+    """Whether they may run on every core, the generator's too, so that two workers and one compare."""
+    resumption: bool = True
+    """Whether a TLS session may be taken up again."""
+    destinations: int = 0
+    """Declared beside the backend, where a proxy needs its destinations declared."""
+
+
+DEFAULT = Tuning()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +36,34 @@ class Scenario:
     title: str
     kind: Kind
     order: int
-    protocol: Literal["http1", "grpc"] = "http1"
+    route: Route = "http1"
+    path: str = ""
+    """What is asked for; empty: a body of 100 bytes."""
     connections: int = 1
     streams: int = 1
+    messages: int = 8
+    """Of one stream that may be unanswered."""
+    rate: int = 0
+    """Requests per second."""
+    given_back: bool = False
+    """Whether memory is measured again after the load is gone."""
+    workers: int = 1
+    everywhere: bool = False
+    resumption: bool = True
+    destinations: int = 0
+
+    @property
+    def tuning(self) -> Tuning:
+        return Tuning(self.workers, self.everywhere, self.resumption, self.destinations)
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many repetitions, and the seconds of one measured window."""
+    """How many repetitions, the seconds of one measured window, and those of rest after a burst."""
 
     runs: int
     seconds: float
+    rest: float = 30.0
 
 
 def load(names: Sequence[str], directory: Path = DIRECTORY) -> list[Scenario] | str:

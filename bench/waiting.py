@@ -28,11 +28,12 @@ def listening(network: int, host: str, port: int) -> bool:
     return True
 
 
-def answers(network: int, host: str, port: int, path: str = "/") -> bool:
-    """Whether a GET is answered with 200."""
+def answers(network: int, host: str, port: int, path: str = "/", name: str = "") -> bool:
+    """Whether a GET is answered with 200; it says `name` where that is not the address."""
     try:
         with _connect(network, host, port) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            request = f"GET {path} HTTP/1.1\r\nHost: {name or host}\r\nConnection: close\r\n\r\n"
+            connection.sendall(request.encode())
             answer = http.client.HTTPResponse(connection)
             answer.begin()
             return answer.status == 200

@@ -1,0 +1,83 @@
+"""The scenarios at rest: what a pair takes that is asked little or nothing, and how soon it is there."""
+
+import subprocess
+import time
+
+from bench import processes, waiting, weftload, window
+from bench.peers import Peer
+from bench.scenario import Effort, Scenario
+from bench.window import RequestsFailed
+
+
+def idle(peer: Peer) -> dict[str, float]:
+    """Memory of a pair that is ready and has served nothing."""
+    peer.restart()
+    pids = peer.pids()
+    return {"rss_idle_mb": window.rss_mb(pids)} if pids else {}
+
+
+def start(peer: Peer) -> dict[str, float]:
+    """From exec to ready, the slower side; then one request through a fresh pair that has served nothing."""
+    sides = peer.ready_ms()
+    peer.restart()
+    began = time.perf_counter()
+    _first_request(peer)
+    first = waiting.milliseconds(began)
+    return {"ready_ms": max(sides), "first_request_ms": first} if sides else {"first_request_ms": first}
+
+
+def held(scenario: Scenario, peer: Peer, effort: Effort) -> dict[str, float]:
+    """Memory of both proxies for each idle connection of the application; with `given_back`, once they are gone too.
+
+    Fewer connections where the limit of open files asks for it, of every peer alike: the figure is for each of them.
+    """
+    if not peer.pids():
+        return {}
+    peer.restart()
+    _first_request(peer)
+    pids = peer.pids()
+    before = window.rss_mb(pids)
+    connections = min(scenario.connections, processes.connections())
+    command = weftload.command("idle", peer.url("http1"), connections=connections)
+    process = processes.spawn(command, peer.network, {processes.LOAD_CORE}, subprocess.PIPE, stdin=subprocess.PIPE)
+    opened = process.stdout.readline().decode(errors="replace") if process.stdout else ""
+    loaded = window.rss_mb(pids)
+    printed, _ = process.communicate(timeout=waiting.PATIENCE)
+    if weftload.lines(printed.decode(errors="replace").splitlines(), "held") != [connections]:
+        raise RequestsFailed(f"not all connections were held in {scenario.name}: {opened}{printed.decode()}".strip())
+    figures = {"kb_per_connection": (loaded - before) * len(pids) * 1000 / connections}
+    if scenario.given_back:
+        time.sleep(effort.rest)
+        figures |= {"rss_idle_mb": before, "rss_loaded_mb": loaded, "rss_after_mb": window.rss_mb(pids)}
+    return figures
+
+
+def destinations(scenario: Scenario, peer: Peer) -> dict[str, float]:
+    """The client's proxy when its application has asked many Services; one of other kind has them in its configuration.
+
+    What a destination takes is the difference to a proxy that knows one only.
+    """
+    if not peer.pids():
+        return {}
+    peer.restart()
+    _first_request(peer)
+    one = processes.rss_mb(peer.pids()[0])
+    peer.tune(scenario.tuning)
+    ready = max(peer.ready_ms())
+    peer.restart()
+    asked = peer.destinations(scenario.destinations)
+    for number, (host, port, name) in enumerate(asked):
+        if not waiting.answers(peer.network, host, port, name=name):
+            raise RequestsFailed(f"destination {number} did not answer")
+    all_of_them = processes.rss_mb(peer.pids()[0])
+    return {
+        "ready_ms": ready,
+        "rss_loaded_mb": all_of_them,
+        "kb_per_destination": (all_of_them - one) * 1000 / len(asked),
+    }
+
+
+def _first_request(peer: Peer) -> None:
+    host, port = peer.url("http1").split("/")[2].split(":")
+    if not waiting.answers(peer.network, host, int(port)):
+        raise RequestsFailed("the first request was not answered")
