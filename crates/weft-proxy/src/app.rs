@@ -62,7 +62,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         let registry = Registry::new(settings.metrics_retain_idle);
         let identity = Identity::new(&settings)?;
         let (view, driver) = view(&settings, &identity.certified);
-        let mesh = publish_mesh(identity.certified.clone(), readiness.clone());
+        let mesh = publish_mesh(identity.certified.clone(), settings.tls_resumption, readiness.clone());
         let listening = readiness.awaits("listeners");
         let mut access = AccessLog::start(settings.access_log)?;
         let mut workers = Vec::new();
@@ -300,13 +300,13 @@ fn view(settings: &Settings, certified: &watch::Receiver<Option<Arc<Certified>>>
 }
 
 /// Makes the TLS configurations anew whenever the certificate or the anchors change. Without any the proxy is not ready.
-fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, readiness: Readiness) -> watch::Receiver<Standing> {
+fn publish_mesh(mut certified: watch::Receiver<Option<Arc<Certified>>>, resumes: bool, readiness: Readiness) -> watch::Receiver<Standing> {
     let (publish, mesh) = watch::channel(Err(Absence::NotYet));
     let mut awaited = Some(readiness.awaits("identity"));
     tokio::task::spawn_local(async move {
         loop {
             let current = certified.borrow_and_update().clone();
-            match current.map(Mesh::new).transpose() {
+            match current.map(|certified| Mesh::new(certified, resumes)).transpose() {
                 Ok(Some(mesh)) => {
                     if let Some(awaited) = awaited.take() {
                         awaited.up();

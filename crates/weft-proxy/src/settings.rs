@@ -214,6 +214,8 @@ settings! {
     http1_body_timeout: Duration = "WEFT_PROXY_HTTP1_BODY_TIMEOUT", "5m", duration;
     /// Whether answers to the local application are without the headers that tell about this proxy, such as l5d-proxy-error.
     outbound_quiet: bool = "LINKERD2_PROXY_OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", "false", flag;
+    /// Whether a TLS session with another proxy may be taken up again, which spares both the certificates' part of a handshake.
+    tls_resumption: bool = "WEFT_PROXY_TLS_RESUMPTION", "true", flag;
 
     /// Worker threads, where neither a ratio nor a maximum is set.
     cores: usize = "LINKERD2_PROXY_CORES", "1", count;

@@ -71,11 +71,13 @@ pub(crate) struct Mesh {
     /// Without resumption and verifier: each endpoint gets its own of both.
     certified: Arc<Certified>,
     provider: Arc<CryptoProvider>,
+    resumes: bool,
 }
 
 impl Mesh {
-    /// Fails when the chain and the key do not belong together or no anchor is usable.
-    pub(crate) fn new(certified: Arc<Certified>) -> Result<Self, rustls::Error> {
+    /// Fails when the chain and the key do not belong together or no anchor is usable. Unless it `resumes` sessions, every handshake is a
+    /// whole one: no ticket is given or kept.
+    pub(crate) fn new(certified: Arc<Certified>, resumes: bool) -> Result<Self, rustls::Error> {
         let provider = crypto();
         let clients = WebPkiClientVerifier::builder_with_provider(certified.anchors.roots.clone(), provider.clone())
             .allow_unauthenticated()
@@ -87,15 +89,19 @@ impl Mesh {
             .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
         server.alpn_protocols = vec![ALPN_TRANSPORT.to_vec()];
-        server.ticketer = provider::Ticketer::new()?;
-        Ok(Mesh { server: Arc::new(server), certified, provider })
+        if resumes {
+            server.ticketer = provider::Ticketer::new()?;
+        } else {
+            server.send_tls13_tickets = 0;
+        }
+        Ok(Mesh { server: Arc::new(server), certified, provider, resumes })
     }
 
     /// The configuration for connections to one endpoint. Each endpoint keeps its own: tickets are stored by server name, and replicas
     /// share a name but not their tickets.
     pub(crate) fn client(&self, expected: &ServerIdentity, alpn: Alpn) -> Result<Arc<ClientConfig>, rustls::Error> {
         // One endpoint, one worker: few tickets are ever in use.
-        let tickets = Resumption::in_memory_sessions(4);
+        let tickets = if self.resumes { Resumption::in_memory_sessions(4) } else { Resumption::disabled() };
         client_config(&self.provider, &self.certified.anchors.roots, Some(&self.certified), &expected.identity, alpn, tickets)
     }
 }

@@ -22,25 +22,28 @@ pub(crate) fn ca() -> Ca {
 
 /// A workload of `ca` that trusts `trusted`; its certificate ended `ago`, or is good for an hour.
 pub(crate) fn mesh(ca: &Ca, trusted: &Ca, name: &str, ago: Option<Duration>) -> Mesh {
-    bearing(ca, trusted, CertificateParams::new(vec![name.into()]).unwrap(), ago)
+    resuming(bearing(ca, trusted, CertificateParams::new(vec![name.into()]).unwrap(), ago))
 }
 
 /// The same with a SPIFFE URI behind its DNS name.
 fn spiffe(ca: &Ca, name: &str, uri: &str) -> Mesh {
     let mut params = CertificateParams::new(vec![name.into()]).unwrap();
     params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
-    bearing(ca, ca, params, None)
+    resuming(bearing(ca, ca, params, None))
 }
 
-fn bearing(ca: &Ca, trusted: &Ca, mut params: CertificateParams, ago: Option<Duration>) -> Mesh {
+fn resuming(certified: Certified) -> Mesh {
+    Mesh::new(Arc::new(certified), true).unwrap()
+}
+
+fn bearing(ca: &Ca, trusted: &Ca, mut params: CertificateParams, ago: Option<Duration>) -> Certified {
     let key = KeyPair::generate().unwrap();
     params.not_before = (clock::wall() - 2 * HOUR).into();
     params.not_after = ago.map_or(clock::wall() + HOUR, |ago| clock::wall() - ago).into();
     let leaf = params.signed_by(&key, ca).unwrap();
     let anchors = Anchors::new(vec![trusted.der().clone()]).unwrap().into();
     let key = provider::sign::any_supported_type(&PrivateKeyDer::Pkcs8(key.serialize_der().into())).unwrap();
-    let certified = Certified { chain: vec![leaf.der().clone()], key, anchors, not_after: clock::wall() + HOUR };
-    Mesh::new(Arc::new(certified)).unwrap()
+    Certified { chain: vec![leaf.der().clone()], key, anchors, not_after: clock::wall() + HOUR }
 }
 
 pub(crate) fn expected(name: &str) -> ServerIdentity {
@@ -152,6 +155,23 @@ async fn sessions_resume_and_end_with_the_certificate() {
     assert_ne!(meet(&server, renewed).await.unwrap().2, HandshakeKind::Resumed);
 }
 
+/// Requirement: where sessions are not to be resumed, neither side does: not the client of a server that would, nor the other way round.
+#[tokio::test]
+async fn without_resumption_every_handshake_is_whole() {
+    let ca = ca();
+    let made = |name: &str, resumes| {
+        let params = CertificateParams::new(vec![name.into()]).unwrap();
+        Mesh::new(Arc::new(bearing(&ca, &ca, params, None)), resumes).unwrap()
+    };
+    for (of_server, of_client) in [(true, false), (false, true), (false, false)] {
+        let server = made("web.default", of_server);
+        let config = made("api.default", of_client).client(&expected("web.default"), Alpn::Transport).unwrap();
+        for _ in 0..2 {
+            assert_ne!(meet(&server, config.clone()).await.unwrap().2, HandshakeKind::Resumed);
+        }
+    }
+}
+
 /// Requirement: a session whose certificate has ended since is not resumed by a server, and not by a client either. The library looks at
 /// certificates in whole handshakes only, and tickets live for hours.
 #[tokio::test]
@@ -187,7 +207,7 @@ async fn sessions_end_with_the_anchor_they_were_made_under() {
     let trusting = |anchors: &[&Ca], certified: &Certified| {
         let anchors = Anchors::new(anchors.iter().map(|anchor| anchor.der().clone()).collect()).unwrap().into();
         let Certified { chain, key, not_after, .. } = certified;
-        Mesh::new(Arc::new(Certified { chain: chain.clone(), key: key.clone(), anchors, not_after: *not_after })).unwrap()
+        Mesh::new(Arc::new(Certified { chain: chain.clone(), key: key.clone(), anchors, not_after: *not_after }), true).unwrap()
     };
     let web = mesh(&ours, &ours, "web.default", None);
     let both = trusting(&[&ours, &theirs], &web.certified);
