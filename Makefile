@@ -26,7 +26,7 @@ FUZZ_SECONDS ?= 600
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
-RUST_INPUTS := $(shell find crates -type f \( -name '*.rs' -o -name 'Cargo.toml' \) -not -path '*/weft-proto-gen/*' -not -path '*/tests/*') \
+RUST_INPUTS := $(shell find crates -type f \( -name '*.rs' -o -name 'Cargo.toml' \) -not -path '*/weft-proto-gen/*' -not -path '*/weft-load/*' -not -path '*/tests/*') \
 	Cargo.toml Cargo.lock .cargo/config.toml rust-toolchain.toml
 
 .PHONY: help
@@ -47,21 +47,24 @@ soak: .venv/.programs test-packages ## Run the tests that take minutes, one of t
 	.venv/bin/pytest tests/soak -rP
 
 .PHONY: bench
-bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, QUICK=1); as root, some minutes.
+bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1); as root, half an hour or some minutes.
 	@scripts/bench-peers "$(CACHE)/tools"
 	cargo build --release --locked --package weft-proxy
-	WEFT_PROXY_BINARY="$(CARGO_TARGET_DIR)/release/weft-proxy" \
+	cargo build --release --locked --package weft-load
+	WEFT_PROXY_BINARY="$(CARGO_TARGET_DIR)/release/weft-proxy" WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
-		.venv/bin/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(QUICK),--quick)
+		.venv/bin/python -m bench $(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
 
 .PHONY: bench-against
 bench-against: .venv/.programs ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
 	@[ -n "$(REV)" ] || { echo "bench-against: say which commit: make bench-against REV=main" >&2; exit 1; }
 	@scripts/bench-peers "$(CACHE)/tools"
 	cargo build --release --locked --package weft-proxy
-	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && .venv/bin/python -m bench.against \
+	cargo build --release --locked --package weft-load
+	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
+		.venv/bin/python -m bench.against \
 		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
-		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
+		$(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
 
 .PHONY: bench-control-plane
 bench-control-plane: .venv/.programs ## Measure the control plane: 1,000 Services, 1,000 streams (OPTIONS="--only endpoint"; see --help).

@@ -30,7 +30,7 @@ def main() -> int:
     scenarios = command.chosen(arguments.scenario)
     effort = scenario.Effort(max(_LEAST_RUNS, arguments.runs), arguments.seconds)
     try:
-        found = _measure([each for each in scenarios if each.kind == "saturation"], arguments, effort)
+        found = _measure([each for each in scenarios if _is_compared(each)], arguments, effort)
     except (MeshError, window.RequestsFailed, TimeoutError) as problem:
         sys.stderr.write(f"bench: {problem}\n")
         return 1
@@ -47,6 +47,10 @@ def lines(found: dict[str, Comparison], name: str) -> Sequence[str]:
         for scenario, each in found.items()
     ]
     return [head, *rows]
+
+
+def _is_compared(asked: scenario.Scenario) -> bool:
+    return asked.kind == "saturation" and asked.tuning == scenario.DEFAULT
 
 
 def _measure(

@@ -1,6 +1,7 @@
 """Samples become records; records become ratios and a file."""
 
 import json
+from dataclasses import replace
 
 from bench import processes, report, scenario
 from bench.figures import Record, Samples, percentile
@@ -66,6 +67,16 @@ def test_every_scenario_can_be_read_and_memory_at_rest_comes_first():
     assert isinstance(found, list)
     assert found[0].kind == "idle"
     assert {each.name for each in found} >= {"idle", "start", "pair-http1-64", "pair-grpc"}
+
+
+def test_scenarios_of_one_kind_differ_in_what_they_are_for():
+    """Requirement: the two of each comparison are alike but for the thing compared."""
+    named = {each.name: each for each in scenario.load([])}
+    assert replace(named["workers-1"].tuning, workers=2) == named["workers-2"].tuning
+    assert named["workers-1"].tuning.everywhere
+    assert replace(named["connect"].tuning, resumption=False) == named["connect-no-resumption"].tuning
+    plain = [each for each in named.values() if each.tuning != scenario.DEFAULT]
+    assert {each.kind for each in plain} == {"saturation", "connect", "destinations"}
 
 
 def test_an_unknown_scenario_is_named_with_those_there_are():
