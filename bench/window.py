@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from bench import processes, waiting
 from bench.peers import Peer
 
-_WARM_UPS = 6
+_WARM_UPS = 8
+_GOOD = 2
 
 
 class RequestsFailed(Exception):
@@ -46,9 +47,15 @@ def generate(peer: Peer, command: Sequence[str]) -> str:
 
 
 def warm_up(once: Callable[[], bool]) -> None:
-    """Until everything is connected: HAProxy answers a burst of first requests with a TLS handshake for each."""
+    """Until everything is connected and stays so: two good runs in a row.
+
+    HAProxy answers a burst of first requests with a TLS handshake for each, and the next burst, after those clients left
+    in the middle of requests, with some failures.
+    """
+    good = 0
     for _ in range(_WARM_UPS):
-        if once():
+        good = good + 1 if once() else 0
+        if good == _GOOD:
             return
 
 
