@@ -49,8 +49,8 @@ def generate(peer: Peer, command: Sequence[str]) -> str:
 def warm_up(once: Callable[[], bool]) -> None:
     """Until everything is connected and stays so: two good runs in a row.
 
-    HAProxy answers a burst of first requests with a TLS handshake for each, and the next burst, after those clients left
-    in the middle of requests, with some failures.
+    HAProxy answers a burst of first requests with a TLS handshake for each, and the next burst, after those clients
+    left in the middle of requests, with some failures.
     """
     good = 0
     for _ in range(_WARM_UPS):
