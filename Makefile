@@ -49,11 +49,16 @@ soak: .venv/.programs test-packages ## Run the tests that take minutes, one of t
 .PHONY: bench
 bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1); as root, half an hour or some minutes.
 	@scripts/bench-peers "$(CACHE)/tools"
-	cargo build --release --locked --package weft-proxy
 	cargo build --release --locked --package weft-load
+	took="$$(scripts/build-release)"; \
+	WEFT_BENCH_BUILD_SECONDS="$$took" \
 	WEFT_PROXY_BINARY="$(CARGO_TARGET_DIR)/release/weft-proxy" WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
+
+.PHONY: bench-page
+bench-page: .venv/.programs ## Write docs/reference/bench.md and its charts from bench/results/latest.json, as `make bench` does.
+	.venv/bin/python -m bench.page
 
 .PHONY: bench-against
 bench-against: .venv/.programs ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
@@ -102,6 +107,7 @@ check-docs: .venv/.programs
 	done
 	@.venv/bin/weft explain --markdown | diff -u docs/reference/problems.md - || \
 		{ echo "docs/reference/problems.md is out of date: run make docs"; exit 1; }
+	@.venv/bin/python -m bench.page --check
 
 .PHONY: check-rust
 check-rust: .venv/.locked

@@ -1,14 +1,12 @@
-"""`python -m bench`: choose scenarios, run them, print the table, write the records."""
+"""`python -m bench`: choose scenarios, run them, print the table, write the records and the page."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from bench import command, machine, measure, report, scenario
+from bench import command, machine, measure, page, report, scenario
 from bench.mesh import Mesh, MeshError
 from bench.peers import available
-
-RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 _RUNS = 3
 
@@ -32,8 +30,9 @@ def main() -> int:
             sys.stderr.write(f"bench: {problem}\n")
             return 1
     report.show(described, records)
-    report.write(RESULTS, described, records)
-    print(f"\nwritten: {RESULTS}")
+    report.write(report.RESULTS, described, records)
+    print(f"\nwritten: {report.RESULTS}")
+    page.publish(described, records)
     return 1 if "weft" in failed else 0
 
 

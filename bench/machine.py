@@ -1,4 +1,4 @@
-"""What the figures were taken on: machine, kernel, versions, pinning, and how busy it was with other things."""
+"""What the figures were taken on: machine, kernel, versions, our build, pinning, and how busy it was otherwise."""
 
 import os
 import platform
@@ -26,10 +26,19 @@ def describe() -> dict[str, object]:
             "h2load": _version([find_program("h2load"), "--version"]),
             "python": platform.python_version(),
         },
+        "build": _build(Path(os.environ["WEFT_PROXY_BINARY"])) if "WEFT_PROXY_BINARY" in os.environ else {},
         "pinning": {
             "proxies": f"core {processes.PROXY_CORE} (both of a pair)",
             "generator_backend_control_plane": f"core {processes.LOAD_CORE}",
         },
+    }
+
+
+def _build(program: Path) -> dict[str, object]:
+    """Our proxy's size, and how long its build took; empty where it was there already."""
+    return {
+        "binary_mb": round(program.stat().st_size / 1e6, 2),
+        "build_seconds": os.environ.get("WEFT_BENCH_BUILD_SECONDS", ""),
     }
 
 

@@ -1,4 +1,4 @@
-"""Shows the records: a table in the terminal, with ratios to Envoy's and HAProxy's figures, and the results file."""
+"""Shows the records: a table in the terminal, with ratios to Envoy's and HAProxy's figures; keeps the results file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ from rich.table import Table
 
 from bench.figures import Record
 
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
 _WIDTH = 104
 """Of the table, whatever the terminal's: what is printed is also kept in files."""
 
@@ -20,6 +22,12 @@ def write(path: Path, described: Mapping[str, object], records: Sequence[Record]
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(each) for each in (described, *(asdict(record) for record in records))]
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def read(path: Path) -> tuple[Mapping[str, object], list[Record]]:
+    """What `write` wrote."""
+    described, *records = json.loads(path.read_text(encoding="utf-8"))
+    return described, [Record(**record) for record in records]
 
 
 def show(described: Mapping[str, object], records: Sequence[Record], console: Console | None = None) -> None:
