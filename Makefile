@@ -18,7 +18,7 @@ PROXY_PAGES := settings metrics
 # What the tests put in front of the proxy and behind it, PROGRAM:PACKAGE.
 TEST_PROGRAMS := nghttpd:nghttp2-server go:golang-go node:nodejs npm:npm nginx:nginx-light curl:curl h2load:nghttp2-client redis-server:redis-server \
 	redis-cli:redis-tools psql:postgresql-client /usr/lib/postgresql/*/bin/initdb:postgresql \
-	/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd
+	/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd valgrind:valgrind
 CARGO_FUZZ_VERSION := 0.13.1
 CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 FUZZ_SECONDS ?= 600
@@ -40,6 +40,7 @@ demo: .venv/.programs ## Run the demo mesh until interrupted (ONCE=1: show each 
 .PHONY: test
 test: .venv/.programs test-packages ## Run every test: Rust, then Python (unit, property, end to end).
 	cargo test --workspace --locked
+	.venv/bin/python -m bench.icount --build
 	.venv/bin/pytest
 
 .PHONY: soak
@@ -80,7 +81,7 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 600) each, or only TARGET=na
 	@scripts/fuzz "$(CARGO_FUZZ)" "$(CARGO_FUZZ_VERSION)" "$(FUZZ_SECONDS)" $(TARGET)
 
 .PHONY: bench-icount
-bench-icount: .venv/.programs ## Count the instructions of fixed request paths and hold them against bench/icount.json (UPDATE=1: set it).
+bench-icount: .venv/.programs ## Count instructions and system calls of fixed request paths, as `make test` does (UPDATE=1: set bench/icount.json).
 	@scripts/system-packages valgrind:valgrind
 	.venv/bin/python -m bench.icount $(if $(UPDATE),--update)
 
