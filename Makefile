@@ -72,6 +72,11 @@ bench-against: .venv/.programs ## Compare the proxy's CPU per request with anoth
 		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
 		$(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
 
+.PHONY: pgo
+pgo: .venv/.programs ## Build the release proxy by a profile of itself under the bench's load, into the cache; as root, some ten minutes.
+	@scripts/bench-peers "$(CACHE)/tools"
+	@scripts/build-pgo "$(CACHE)"
+
 .PHONY: bench-control-plane
 bench-control-plane: .venv/.programs ## Measure the control plane: 1,000 Services, 1,000 streams (OPTIONS="--only endpoint"; see --help).
 	.venv/bin/python -m bench.control_plane $(OPTIONS)
