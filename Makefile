@@ -48,12 +48,12 @@ soak: .venv/.programs test-packages ## Run the tests that take minutes, one of t
 	.venv/bin/pytest tests/soak -rP
 
 .PHONY: bench
-bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1); as root, half an hour or some minutes.
+bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1, PGO=1); as root, half an hour or some minutes.
 	@scripts/bench-peers "$(CACHE)/tools"
 	cargo build --release --locked --package weft-load
-	took="$$(scripts/build-release)"; \
-	WEFT_BENCH_BUILD_SECONDS="$$took" \
-	WEFT_PROXY_BINARY="$(CARGO_TARGET_DIR)/release/weft-proxy" WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
+	$(if $(PGO),scripts/build-pgo "$(CACHE)" >/dev/null,took="$$(scripts/build-release)"); \
+	WEFT_BENCH_BUILD_SECONDS="$${took-}" WEFT_BENCH_PROFILED="$(if $(PGO),yes)" \
+	WEFT_PROXY_BINARY="$(if $(PGO),$(CACHE)/pgo,$(CARGO_TARGET_DIR)/release)/weft-proxy" WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
 
@@ -145,8 +145,9 @@ docs: .venv/.programs ## Write the pages of docs/reference that are made from th
 	@.venv/bin/weft explain --markdown >docs/reference/problems.md
 
 .PHONY: wheel
-wheel: .venv/.locked ## Build a release wheel with both programs into dist/.
-	.venv/bin/maturin build --locked --out dist
+wheel: .venv/.locked ## Build a release wheel with both programs into dist/; by a profile of itself with PGO=1, see make pgo.
+	$(if $(PGO),$(MAKE) pgo)
+	$(if $(PGO),RUSTFLAGS="-Cprofile-use=$(CACHE)/pgo/merged.profdata") .venv/bin/maturin build --locked --out dist
 
 .PHONY: lock
 lock: .venv/.locked ## Resolve the Python dependencies anew.

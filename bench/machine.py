@@ -35,10 +35,11 @@ def describe() -> dict[str, object]:
 
 
 def _build(program: Path) -> dict[str, object]:
-    """Our proxy's size, and how long its build took; empty where it was there already."""
+    """Our proxy's size, how long its build took (empty where it was there already), and whether by `make pgo`."""
     return {
         "binary_mb": round(program.stat().st_size / 1e6, 2),
         "build_seconds": os.environ.get("WEFT_BENCH_BUILD_SECONDS", ""),
+        "by_a_profile_of_itself": os.environ.get("WEFT_BENCH_PROFILED", ""),
     }
 
 

@@ -8,11 +8,17 @@ from bench.peers import Peer
 from bench.scenario import Effort, Scenario
 from bench.window import RequestsFailed
 
+_SETTLED = 12.0
+"""Seconds until a proxy that is asked nothing is at rest: the first pings of its own connections are behind it."""
+
 
 def idle(peer: Peer) -> dict[str, float]:
     """Memory of a pair that is ready and has served nothing."""
     peer.restart()
     pids = peer.pids()
+    if pids:
+        # Nothing happens that could be waited for: that is the point.
+        time.sleep(_SETTLED)
     return {"rss_idle_mb": window.rss_mb(pids)} if pids else {}
 
 
