@@ -287,8 +287,8 @@ const RESETS_REMEMBERED: usize = 1024;
 /// Protocol errors on single streams that one connection may cost in all its life. Frames that come late count, so it is far above what is
 /// still under way when a connection is left (`watch::Seen::is_worn`); a stream's record, some 400 bytes, waits for each to be told.
 const ERRORS: usize = 10_000;
-/// The largest frame that is taken. With [`PIECE`] in it, it fills four TLS records, which leave in one call; the usual 16 KiB frames take five
-/// records, of which one carries nine bytes, and a call each.
+/// The largest frame that is taken. With [`PIECE`] in it, it fills four TLS records, which leave in one call; the same in frames of the usual
+/// 16 KiB is eight records, four of them for nine bytes, and four calls.
 const FRAME: u32 = 64 << 10;
 /// The largest piece of a body that is read at once, so that a frame around it is of 64 KiB.
 pub(super) const PIECE: usize = (64 << 10) - 9;
