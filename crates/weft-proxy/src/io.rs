@@ -120,6 +120,11 @@ impl Io {
         }
     }
 
+    /// Whether the other end is a proxy of the mesh.
+    pub(crate) fn is_meshed(&self) -> bool {
+        !matches!(self.stream, Stream::Plain(_))
+    }
+
     /// The connection will end with a reset when it is dropped, so that the peer cannot take the end for a clean one.
     pub(crate) fn abort(&self) {
         // A failure means that the connection is gone already, which is what was wanted.

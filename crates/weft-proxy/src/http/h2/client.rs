@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use weft_core::http1::strip_hop_by_hop;
 
 use super::watch::{Seen, Watched};
-use super::{ERRORS, FRAME, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Source, Tuning, broken, silent};
+use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Source, Tuning, broken, frame, silent};
 use crate::http::{Broken, Head, Reply};
 use crate::io::Io;
 
@@ -44,11 +44,12 @@ struct Shared {
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
 pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken> {
+    let frame = frame(&io);
     let (io, seen) = Watched::client(io);
     let (send, mut connection) = h2::client::Builder::new()
         .initial_window_size(tuning.windows.stream)
         .initial_connection_window_size(tuning.windows.connection)
-        .max_frame_size(FRAME)
+        .max_frame_size(frame)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
         .initial_max_send_streams(ASSUMED_STREAMS)

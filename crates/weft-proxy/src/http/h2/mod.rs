@@ -18,6 +18,7 @@ use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::HeaderMap;
 
 use super::{Broken, Frame};
+use crate::io::Io;
 use client::Stream;
 
 /// How a connection is found dead: a ping after each `interval`, whose answer must come within `timeout`.
@@ -287,9 +288,11 @@ const RESETS_REMEMBERED: usize = 1024;
 /// Protocol errors on single streams that one connection may cost in all its life. Frames that come late count, so it is far above what is
 /// still under way when a connection is left (`watch::Seen::is_worn`); a stream's record, some 400 bytes, waits for each to be told.
 const ERRORS: usize = 10_000;
-/// The largest frame that is taken. With [`PIECE`] in it, it fills four TLS records, which leave in one call; the same in frames of the usual
-/// 16 KiB is eight records, four of them for nine bytes, and four calls.
-const FRAME: u32 = 64 << 10;
+/// The largest frame that is taken. From another proxy four times the usual: with [`PIECE`] in it, such a frame fills four TLS records, which
+/// leave in one call; the same in usual ones is eight records, four of them for nine bytes, and four calls.
+fn frame(io: &Io) -> u32 {
+    if io.is_meshed() { 64 << 10 } else { 16 << 10 }
+}
 /// The largest piece of a body that is read at once, so that a frame around it is of 64 KiB.
 pub(super) const PIECE: usize = (64 << 10) - 9;
 /// A frame below this costs the crate more than its bytes.

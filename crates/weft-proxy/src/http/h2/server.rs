@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
 use super::watch::Watched;
-use super::{ERRORS, FRAME, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Tuning, broken, of_code, silent};
+use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Tuning, broken, frame, of_code, silent};
 use crate::http::serve::in_place;
 use crate::http::{Broken, Message, Source, orig_proto};
 use crate::io::Io;
@@ -34,11 +34,12 @@ where
     H: Fn(Box<Message>) -> F,
     F: Future<Output = ()> + 'static,
 {
+    let frame = frame(&io);
     let (io, seen) = Watched::server(io);
     let handshake = h2::server::Builder::new()
         .initial_window_size(tuning.windows.stream)
         .initial_connection_window_size(tuning.windows.connection)
-        .max_frame_size(FRAME)
+        .max_frame_size(frame)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_streams(STREAMS)
