@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from bench import command, machine, measure, page, report, scenario
-from bench.mesh import Mesh, MeshError
+from bench.errors import MeshError
+from bench.mesh import Mesh
 from bench.peers import available
 
 _RUNS = 3

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bench import command, loads, scenario, window
 from bench.comparison import TOLERANCE, Comparison, compare
-from bench.mesh import Mesh, MeshError
+from bench.errors import MeshError
+from bench.mesh import Mesh
 from bench.peers import Weft
 
 METRIC = "cpu_us_per_request"

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from bench import h2load, weftload, window
-from bench.mesh import MESSAGE, Mesh
+from bench.backends import MESSAGE
+from bench.mesh import Mesh
 from bench.peers import Peer
 from bench.scenario import Effort, Scenario
 from bench.window import RequestsFailed

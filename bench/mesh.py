@@ -7,7 +7,6 @@ Everything but measured proxies stays on the load core.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,26 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import configurations, processes, waiting, weftload
-from bench.scenario import Route
+from bench import backends, processes, waiting
+from bench.errors import MeshError
 from weft.lib.errors import WeftError
 from weft.local import client, namespaces
 from weft.local.control import find_proxy
 from weft.local.programs import find_program
 from weft.local.state import find
-
-PORTS: dict[Route, int] = {"http1": 8080, "grpc": 8081, "stream": 8082, "tcp": 8083, "hop": 8080}
-"""Of the backends: nginx, nghttpd, weft-load's echo of gRPC messages and its opaque port; nginx again."""
-BODIES = {"/1m": 1 << 20, "/100m": 100 << 20}
-"""What nginx serves besides the small body, by path."""
-BODY = "x" * 100
-GRPC_PATH = "/bench.Bench/call.grpc"
-MESSAGE = b"\0\0\0\0\x5f" + b"x" * 95
-"""A gRPC message of 100 bytes with its prefix: what a call sends and gets."""
-
-
-class MeshError(Exception):
-    """The topology could not be raised; the message is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +45,10 @@ class Mesh:
         `services` more Services lead to the meshed backend.
         """
         name = f"bench-{os.getpid()}-{label}"
-        _write_backends(directory)
+        backends.write(directory)
         _write_wrapper(directory, proxy or Path(find_proxy()))
         file = directory / "mesh.json"
-        documents = [*_documents(directory), *_services(services)]
+        documents = [*backends.documents(directory), *backends.services(services)]
         file.write_text("\n---\n".join(json.dumps(document) for document in documents))
         said = directory / "up.log"
         with said.open("wb") as log:
@@ -170,26 +156,6 @@ def _network(directory: Path, role: str) -> int:
     raise MeshError(f"the workload {role} does not run")
 
 
-def _write_backends(directory: Path) -> None:
-    """What the backends serve and how they are set up; also their program that is not installed anywhere."""
-    load = weftload.program()
-    if load is None:
-        raise MeshError(f"weft-load is missing: build it, and name it in {weftload.VARIABLE}")
-    # The applications' user may look into this directory, not into whoever's home it was built in.
-    shutil.copy(load, directory / "weft-load")
-    for role in ("backend", "peer-backend"):
-        (directory / f"{role}.d").mkdir()
-        (directory / f"{role}.d").chmod(0o777)
-        (directory / f"{role}.conf").write_text(_nginx(directory / f"{role}.d", directory / "served"))
-    served = directory / "served" / GRPC_PATH.lstrip("/")
-    served.parent.mkdir(parents=True)
-    served.write_bytes(MESSAGE)
-    for path, size in BODIES.items():
-        with (directory / "served" / path.lstrip("/")).open("wb") as file:
-            file.truncate(size)
-    (directory / "mime.types").write_text("application/grpc grpc\n")
-
-
 def _write_wrapper(directory: Path, proxy: Path) -> None:
     """The program that the supervisor starts as the proxy: it becomes the proxy, told what `set_variables` says."""
     (directory / _VARIABLES).touch()
@@ -200,69 +166,3 @@ def _write_wrapper(directory: Path, proxy: Path) -> None:
 
 _WRAPPER = "proxy"
 _VARIABLES = "proxy-variables"
-
-
-def _services(number: int) -> Iterator[dict[str, object]]:
-    for name in configurations.destinations(number):
-        yield {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name},
-            "spec": {
-                "selector": {"mesh.weft.dev/workload": "backend"},
-                "ports": [{"name": "http", "port": PORTS["http1"]}],
-            },
-        }
-
-
-def _documents(directory: Path) -> Iterator[dict[str, object]]:
-    nginx, nghttpd = find_program("nginx"), find_program("nghttpd")
-    if nginx is None or nghttpd is None:
-        raise MeshError("nginx or nghttpd is missing: they are the backends of every scenario")
-    # nginx resets a stream whose request it did not read; nghttpd reads it and sends trailers, as a gRPC server does.
-    calls = f"{nghttpd} --no-tls -d {directory}/served --mime-types-file={directory}/mime.types"
-    calls += f" --trailer='grpc-status: 0' {PORTS['grpc']}"
-    echo = f"{directory}/weft-load answer --grpc {PORTS['stream']} --tcp {PORTS['tcp']}"
-    for prefix in ("", "peer-"):
-        annotations = {"config.linkerd.io/opaque-ports": str(PORTS["tcp"])}
-        if prefix:
-            annotations["linkerd.io/inject"] = "disabled"
-        backend: dict[str, object] = {
-            "command": ["sh", "-c", f"{calls} & {echo} & exec {nginx} -e stderr -c {directory}/{prefix}backend.conf"],
-            "ports": [{"name": route, "port": PORTS[route]} for route in ("http1", "grpc", "stream", "tcp")],
-            "readiness": {"tcpSocket": {"port": PORTS["http1"]}},
-        }
-        waiter: dict[str, object] = {
-            "command": ["sleep", "infinity"],
-            "env": {"WEFT_BENCH_ROLE": f"{directory}/{prefix}client"},
-        }
-        for name, spec in ((f"{prefix}backend", backend), (f"{prefix}client", waiter)):
-            yield {
-                "apiVersion": "mesh.weft.dev/v1alpha1",
-                "kind": "Workload",
-                "metadata": {"name": name, "annotations": annotations},
-                "spec": spec,
-            }
-
-
-def _nginx(directory: Path, served: Path) -> str:
-    """One worker, no log, no limit on a connection's requests."""
-    temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in _TEMPORARY)
-    bodies = "".join(f"location = {path} {{ }} " for path in BODIES)
-    return f"""
-worker_processes 1; daemon off; pid {directory}/pid; error_log stderr error;
-worker_rlimit_nofile 20480;
-events {{ worker_connections 20480; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; {temporary}
-  sendfile on; root {served};
-  server {{
-    listen {PORTS["http1"]}; default_type text/plain;
-    location / {{ return 200 "{BODY}"; }}
-    {bodies}
-  }}
-}}
-"""
-
-
-_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

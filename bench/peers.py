@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import certificates, configurations, processes, waiting
+from bench.backends import GRPC_PATH, PORTS
 from bench.configurations import Spoken, Way
-from bench.mesh import GRPC_PATH, PORTS, Mesh
+from bench.mesh import Mesh
 from bench.scenario import DEFAULT, Route, Tuning
 from weft.local.programs import find_program
 

@@ -1,5 +1,6 @@
 """The scenarios at rest: what a pair takes that is asked little or nothing, and how soon it is there."""
 
+import select
 import subprocess
 import time
 
@@ -42,20 +43,39 @@ def held(scenario: Scenario, peer: Peer, effort: Effort) -> dict[str, float]:
     peer.restart()
     _first_request(peer)
     pids = peer.pids()
-    before = window.rss_mb(pids)
     connections = min(scenario.connections, processes.connections())
-    command = weftload.command("idle", peer.url("http1"), connections=connections)
-    process = processes.spawn(command, peer.network, {processes.LOAD_CORE}, subprocess.PIPE, stdin=subprocess.PIPE)
-    opened = process.stdout.readline().decode(errors="replace") if process.stdout else ""
-    loaded = window.rss_mb(pids)
-    printed, _ = process.communicate(timeout=waiting.PATIENCE)
-    if weftload.lines(printed.decode(errors="replace").splitlines(), "held") != [connections]:
-        raise RequestsFailed(f"not all connections were held in {scenario.name}: {opened}{printed.decode()}".strip())
+    before = window.rss_mb(pids)
+    loaded = _rss_mb_while_held(peer, connections)
     figures = {"kb_per_connection": (loaded - before) * len(pids) * 1000 / connections}
     if scenario.given_back:
         time.sleep(effort.rest)
         figures |= {"rss_idle_mb": before, "rss_loaded_mb": loaded, "rss_after_mb": window.rss_mb(pids)}
     return figures
+
+
+def _rss_mb_while_held(peer: Peer, connections: int) -> float:
+    command = weftload.command("idle", peer.url("http1"), connections=connections)
+    process = processes.spawn(command, peer.network, {processes.LOAD_CORE}, subprocess.PIPE, stdin=subprocess.PIPE)
+    try:
+        opened = _line(process)
+        loaded = window.rss_mb(peer.pids())
+        printed, _ = process.communicate(timeout=waiting.PATIENCE)
+    except subprocess.TimeoutExpired as problem:
+        raise RequestsFailed(f"{connections} connections could not be opened or closed in time") from problem
+    finally:
+        processes.stop(process)
+    said = [opened, *printed.decode(errors="replace").splitlines()]
+    if weftload.lines(said, "held") != [connections]:
+        raise RequestsFailed(f"not all of {connections} connections were held: {' '.join(said)}")
+    return loaded
+
+
+def _line(process: subprocess.Popen[bytes]) -> str:
+    """The first line that it prints, which may take a while. Raises TimeoutExpired."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], waiting.PATIENCE)[0]:
+        raise subprocess.TimeoutExpired(process.args, waiting.PATIENCE)
+    return process.stdout.readline().decode(errors="replace").strip()
 
 
 def destinations(scenario: Scenario, peer: Peer) -> dict[str, float]:

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from bench import loads, scenario, window
-from bench.mesh import Mesh, MeshError
+from bench.errors import MeshError
+from bench.mesh import Mesh
 from bench.peers import Weft
 
 SCENARIOS = ("pair-http1-64", "pair-grpc")

@@ -1,0 +1,5 @@
+"""What keeps the bench from being run."""
+
+
+class MeshError(Exception):
+    """The topology could not be raised; the message is for people."""
