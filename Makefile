@@ -51,9 +51,10 @@ soak: .venv/.programs test-packages ## Run the tests that take minutes, one of t
 bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1, PGO=1); as root, half an hour or some minutes.
 	@scripts/bench-peers "$(CACHE)/tools"
 	cargo build --release --locked --package weft-load
+	export WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load"; \
 	$(if $(PGO),scripts/build-pgo "$(CACHE)" >/dev/null,took="$$(scripts/build-release)"); \
 	WEFT_BENCH_BUILD_SECONDS="$${took-}" WEFT_BENCH_PROFILED="$(if $(PGO),yes)" \
-	WEFT_PROXY_BINARY="$(if $(PGO),$(CACHE)/pgo,$(CARGO_TARGET_DIR)/release)/weft-proxy" WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
+	WEFT_PROXY_BINARY="$(if $(PGO),$(CACHE)/pgo,$(CARGO_TARGET_DIR)/release)/weft-proxy" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
 
@@ -75,7 +76,8 @@ bench-against: .venv/.programs ## Compare the proxy's CPU per request with anoth
 .PHONY: pgo
 pgo: .venv/.programs ## Build the release proxy by a profile of itself under the bench's load, into the cache; as root, some ten minutes.
 	@scripts/bench-peers "$(CACHE)/tools"
-	@scripts/build-pgo "$(CACHE)"
+	cargo build --release --locked --package weft-load
+	@WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" scripts/build-pgo "$(CACHE)"
 
 .PHONY: bench-control-plane
 bench-control-plane: .venv/.programs ## Measure the control plane: 1,000 Services, 1,000 streams (OPTIONS="--only endpoint"; see --help).
