@@ -23,6 +23,7 @@ use crate::accept::{self, Accepted, Listening};
 use crate::account::{Accounts, Direction, access};
 use crate::admin::{self, Admin, LogLevel};
 use crate::control::backoff::Backoff;
+use crate::control::channels::Channels;
 use crate::control::connect::{Proof, Target, channel, open_early};
 use crate::control::default_inbound::DefaultInbound;
 use crate::control::place::Place;
@@ -272,11 +273,13 @@ impl Identity {
 
 fn view(settings: &Settings, certified: &watch::Receiver<Option<Arc<Certified>>>) -> (View, Driver) {
     let to = |place: &Place, name: &Option<_>| {
-        channel(Target { place: place.clone(), name: name.clone(), mark: settings.mark }, Proof::Certified(certified.clone()))
+        let target = Target { place: place.clone(), name: name.clone(), mark: settings.mark };
+        let proof = Proof::Certified(certified.clone());
+        Channels::new(move || channel(target.clone(), proof.clone()))
     };
     let (destination, policy) =
         (to(&settings.destination_addr, &settings.destination_name), to(&settings.policy_addr, &settings.policy_name));
-    let opening = [&destination, &policy].map(|channel| open_early(channel.clone(), certified.clone()));
+    let opening = [&destination, &policy].map(|channels| open_early(channels.place().channel(), certified.clone()));
     tokio::task::spawn_local(async move {
         join_all(opening).await;
         // The start is over.

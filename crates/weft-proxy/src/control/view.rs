@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tonic::transport::Channel;
 use weft_core::model::{Endpoint, Endpoints, InboundPolicy, OutboundPolicy};
 
 use self::table::{Start, Table};
 use self::watches::Questions;
+use super::channels::Channels;
 use super::default_inbound::DefaultInbound;
 use super::stream::Patience;
 use crate::metrics::{Family, Kind, Labels, Samples};
@@ -87,8 +87,8 @@ pub(crate) struct Limits {
 
 /// Whom to ask and as whom.
 pub(crate) struct Asked {
-    pub(crate) destination: Channel,
-    pub(crate) policy: Channel,
+    pub(crate) destination: Channels,
+    pub(crate) policy: Channels,
     /// `TrafficSpec.source_workload`, `PortSpec.workload`.
     pub(crate) workload: String,
     /// `GetDestination.context_token`.

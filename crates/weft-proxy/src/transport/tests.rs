@@ -13,6 +13,7 @@ use super::*;
 use crate::account::Accounts;
 use crate::clock;
 use crate::control::backoff::Backoff;
+use crate::control::channels::Channels;
 use crate::control::connect::{Proof, Target, channel};
 use crate::control::default_inbound::DefaultInbound;
 use crate::control::stream::Patience;
@@ -37,7 +38,7 @@ fn worker(certificate: Option<Mesh>) -> (Worker, Driver) {
     let settings = Arc::new(Settings::read(|name| environment.get(name).map(ToString::to_string)).unwrap());
     let nowhere = || {
         let target = Target { place: settings.policy_addr.clone(), name: None, mark: None };
-        channel(target, Proof::Certified(watch::channel(None).1))
+        Channels::new(move || channel(target.clone(), Proof::Certified(watch::channel(None).1)))
     };
     let patience = Patience { initial: HOUR, idle: HOUR, lifetime: HOUR, backoff: Backoff::CONTROL, chance: || 0.5 };
     let asked = Asked { destination: nowhere(), policy: nowhere(), workload: String::new(), context: String::new(), patience };

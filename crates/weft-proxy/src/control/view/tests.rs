@@ -13,6 +13,7 @@ use weft_core::model::{Distribution, Meta, OutboundProtocol};
 use super::*;
 use crate::clock;
 use crate::control::backoff::Backoff;
+use crate::control::channels::Channels;
 use crate::control::connect::{Proof, Target, channel};
 use crate::control::convert::tcp_address;
 use crate::control::place::Place;
@@ -59,7 +60,9 @@ impl Plane {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (scripts, log) = (scripts.clone(), log.clone());
                 tokio::spawn(async move {
-                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    // As few as a server should let begin at once.
+                    let builder = h2::server::Builder::new().max_concurrent_streams(100).clone();
+                    let mut connection = builder.handshake::<_, Bytes>(stream).await.unwrap();
                     while let Some(Ok((request, respond))) = connection.accept().await {
                         tokio::spawn(call(request, respond, scripts.clone(), log.clone()));
                     }
@@ -137,6 +140,10 @@ fn view(plane: &Plane, keys: usize) -> (View, Driver) {
 fn view_of(settings: &Settings, addr: SocketAddr, keys: usize) -> (View, Driver) {
     let target = Target { place: Place::Address(addr), name: None, mark: None };
     let nobody = Proof::Certified(watch::channel(None).1);
+    let to = || {
+        let (target, nobody) = (target.clone(), nobody.clone());
+        Channels::new(move || channel(target.clone(), nobody.clone()))
+    };
     let patience = Patience {
         initial: Duration::from_secs(20),
         idle: Duration::from_secs(300),
@@ -144,13 +151,7 @@ fn view_of(settings: &Settings, addr: SocketAddr, keys: usize) -> (View, Driver)
         backoff: Backoff { min: Duration::from_millis(5), max: Duration::from_millis(20), jitter: 0.0 },
         chance: || 0.0,
     };
-    let asked = Asked {
-        destination: channel(target.clone(), nobody.clone()),
-        policy: channel(target, nobody),
-        workload: "web-0".into(),
-        context: "here".into(),
-        patience,
-    };
+    let asked = Asked { destination: to(), policy: to(), workload: "web-0".into(), context: "here".into(), patience };
     let limits = Limits { keys, outbound_idle: Duration::from_secs(600), inbound_idle: Duration::from_secs(600) };
     View::new(asked, DefaultInbound::new(settings), limits)
 }
@@ -265,6 +266,23 @@ async fn endpoints_follow_and_survive() {
     assert_eq!(asked.len(), 3);
     let asked = GetDestination::decode(asked[0].clone()).unwrap();
     assert_eq!((asked.path.as_str(), asked.context_token.as_str()), ("web.default.svc.cluster.local:80", "here"));
+}
+
+/// Requirement: more destinations are known than the control plane lets streams begin on one connection (bug: the 513th waited for ever).
+#[tokio::test]
+async fn many_are_known_at_once() {
+    let plane = Plane::start(HashMap::from([("Destination/Get", vec![vec![say(&add(&["10.0.0.1:80"])), Step::Silence]])])).await;
+    let (view, driver) = view(&plane, 1000);
+    with(driver, async {
+        let mut known = Vec::new();
+        for number in 0..250 {
+            let mut endpoints = view.endpoints(&format!("d{number}.default.svc.cluster.local:80"));
+            endpoints.wait_for(Option::is_some).await.unwrap();
+            known.push(endpoints);
+        }
+    })
+    .await;
+    assert_eq!(plane.asked("Destination/Get").len(), 250);
 }
 
 /// Requirement: a destination that the control plane does not know has no endpoints and does not exist, and is asked about again.

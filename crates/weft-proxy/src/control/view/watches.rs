@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
-use tonic::transport::Channel;
 use weft_core::model::{Endpoints, InboundPolicy, OutboundPolicy, ProtocolHint};
 use weft_core::profile::Profile;
 
 use super::table::Live;
 use super::{Asked, Destination, Discovery};
+use crate::control::channels::Channels;
 use crate::control::convert;
 use crate::control::stream::{self, Event, Patience};
 use crate::r#gen::destination::{DestinationProfile, GetDestination, Update, destination_client::DestinationClient};
@@ -21,9 +21,8 @@ use crate::r#gen::outbound::{OutboundPolicy as WirePolicy, TrafficSpec, outbound
 const MESSAGE_LIMIT: usize = 16 << 20;
 
 pub(super) struct Questions {
-    destination: DestinationClient<Channel>,
-    outbound: OutboundPoliciesClient<Channel>,
-    inbound: InboundServerPoliciesClient<Channel>,
+    destination: Channels,
+    policy: Channels,
     workload: String,
     context: String,
     patience: Patience,
@@ -32,9 +31,8 @@ pub(super) struct Questions {
 impl Questions {
     pub(super) fn new(asked: Asked) -> Self {
         Questions {
-            destination: DestinationClient::new(asked.destination).max_decoding_message_size(MESSAGE_LIMIT),
-            outbound: OutboundPoliciesClient::new(asked.policy.clone()).max_decoding_message_size(MESSAGE_LIMIT),
-            inbound: InboundServerPoliciesClient::new(asked.policy).max_decoding_message_size(MESSAGE_LIMIT),
+            destination: asked.destination,
+            policy: asked.policy,
             workload: asked.workload,
             context: asked.context,
             patience: asked.patience,
@@ -138,10 +136,11 @@ impl Questions {
             Destination::Name(name) => traffic_spec::Target::Authority(name.to_string()),
         };
         let spec = TrafficSpec { source_workload: self.workload.clone(), target: Some(target) };
-        let client = self.outbound.clone();
+        let place = self.policy.place();
         stream::watch(
             move || {
-                let (mut client, spec) = (client.clone(), spec.clone());
+                let mut client = OutboundPoliciesClient::new(place.channel()).max_decoding_message_size(MESSAGE_LIMIT);
+                let spec = spec.clone();
                 async move { Ok(client.watch(spec).await?.into_inner()) }
             },
             self.patience,
@@ -150,10 +149,11 @@ impl Questions {
 
     fn profile_events(&self, dst: &Destination) -> impl Stream<Item = Event<DestinationProfile>> + Send + use<> + 'static {
         let asked = self.destination_question(dst.to_string());
-        let client = self.destination.clone();
+        let place = self.destination.place();
         stream::watch(
             move || {
-                let (mut client, asked) = (client.clone(), asked.clone());
+                let mut client = DestinationClient::new(place.channel()).max_decoding_message_size(MESSAGE_LIMIT);
+                let asked = asked.clone();
                 async move { Ok(client.get_profile(asked).await?.into_inner()) }
             },
             self.patience,
@@ -162,10 +162,11 @@ impl Questions {
 
     fn endpoint_events(&self, path: String) -> impl Stream<Item = Event<Update>> + Send + 'static {
         let asked = self.destination_question(path);
-        let client = self.destination.clone();
+        let place = self.destination.place();
         stream::watch(
             move || {
-                let (mut client, asked) = (client.clone(), asked.clone());
+                let mut client = DestinationClient::new(place.channel()).max_decoding_message_size(MESSAGE_LIMIT);
+                let asked = asked.clone();
                 async move { Ok(client.get(asked).await?.into_inner()) }
             },
             self.patience,
@@ -174,10 +175,11 @@ impl Questions {
 
     fn server_events(&self, port: u16) -> impl Stream<Item = Event<Server>> + Send + 'static {
         let spec = PortSpec { workload: self.workload.clone(), port: port.into() };
-        let client = self.inbound.clone();
+        let place = self.policy.place();
         stream::watch(
             move || {
-                let (mut client, spec) = (client.clone(), spec.clone());
+                let mut client = InboundServerPoliciesClient::new(place.channel()).max_decoding_message_size(MESSAGE_LIMIT);
+                let spec = spec.clone();
                 async move { Ok(client.watch_port(spec).await?.into_inner()) }
             },
             self.patience,
