@@ -82,6 +82,8 @@ class Running:
     """Why its startup probe has not passed yet; empty where it has, or where there is none."""
     _loaded_rules: str = ""
     _way_open: bool = False
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the way is opened or closed: the replica's start and the supervisor's look may come together."""
     held_up_by: str = ""
     """What has failed that it waits for."""
     _parts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -133,10 +135,11 @@ class Running:
 
     async def follow_egress(self) -> None:
         """Open or close the way to the host's network as the replica should have it at this moment."""
-        if self.port is None or self.replica.egress == self._way_open:
-            return
-        await (fabric.open_way if self.replica.egress else fabric.close_way)(self.port)
-        self._way_open = self.replica.egress
+        async with self._opening:
+            if self.port is None or self.replica.egress == self._way_open:
+                return
+            await (fabric.open_way if self.replica.egress else fabric.close_way)(self.port)
+            self._way_open = self.replica.egress
 
     @property
     def finished(self) -> bool:
