@@ -47,12 +47,17 @@ test: .venv/.programs test-packages ## Run every test: Rust, then Python (unit, 
 soak: .venv/.programs test-packages ## Run the tests that take minutes, one of them an hour; says what they measured.
 	.venv/bin/pytest tests/soak -rP
 
-.PHONY: bench
-bench: .venv/.programs ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1, PGO=1); as root, half an hour or some minutes.
+# What every bench measures by.
+.PHONY: bench-tools
+bench-tools: .venv/.programs
 	@scripts/bench-peers "$(CACHE)/tools"
 	cargo build --release --locked --package weft-load
-	export WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load"; \
-	$(if $(PGO),scripts/build-pgo "$(CACHE)" >/dev/null,took="$$(scripts/build-release)"); \
+
+bench bench-against pgo: export WEFT_BENCH_LOAD := $(CARGO_TARGET_DIR)/release/weft-load
+
+.PHONY: bench
+bench: bench-tools $(if $(PGO),pgo) ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1, PGO=1); as root, half an hour or some minutes.
+	$(if $(PGO),,took="$$(scripts/build-release)";) \
 	WEFT_BENCH_BUILD_SECONDS="$${took-}" WEFT_BENCH_PROFILED="$(if $(PGO),yes)" \
 	WEFT_PROXY_BINARY="$(if $(PGO),$(CACHE)/pgo,$(CARGO_TARGET_DIR)/release)/weft-proxy" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
@@ -63,21 +68,16 @@ bench-page: .venv/.programs ## Write docs/reference/bench.md and its charts from
 	.venv/bin/python -m bench.page
 
 .PHONY: bench-against
-bench-against: .venv/.programs ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
+bench-against: bench-tools ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
 	@[ -n "$(REV)" ] || { echo "bench-against: say which commit: make bench-against REV=main" >&2; exit 1; }
-	@scripts/bench-peers "$(CACHE)/tools"
 	cargo build --release --locked --package weft-proxy
-	cargo build --release --locked --package weft-load
-	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" \
-		.venv/bin/python -m bench.against \
+	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && .venv/bin/python -m bench.against \
 		--ours "$(CARGO_TARGET_DIR)/release/weft-proxy" --other "$$other" --name "$(REV)" \
 		$(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS))
 
 .PHONY: pgo
-pgo: .venv/.programs ## Build the release proxy by a profile of itself under the bench's load, into the cache; as root, some ten minutes.
-	@scripts/bench-peers "$(CACHE)/tools"
-	cargo build --release --locked --package weft-load
-	@WEFT_BENCH_LOAD="$(CARGO_TARGET_DIR)/release/weft-load" scripts/build-pgo "$(CACHE)"
+pgo: bench-tools ## Build the release proxy by a profile of itself under the bench's load, into the cache; as root, some ten minutes.
+	@scripts/build-pgo "$(CACHE)"
 
 .PHONY: bench-control-plane
 bench-control-plane: .venv/.programs ## Measure the control plane: 1,000 Services, 1,000 streams (OPTIONS="--only endpoint"; see --help).
@@ -147,8 +147,7 @@ docs: .venv/.programs ## Write the pages of docs/reference that are made from th
 	@.venv/bin/weft explain --markdown >docs/reference/problems.md
 
 .PHONY: wheel
-wheel: .venv/.locked ## Build a release wheel with both programs into dist/; by a profile of itself with PGO=1, see make pgo.
-	$(if $(PGO),$(MAKE) pgo)
+wheel: .venv/.locked $(if $(PGO),pgo) ## Build a release wheel with both programs into dist/; by a profile of itself with PGO=1, see make pgo.
 	$(if $(PGO),RUSTFLAGS="-Cprofile-use=$(CACHE)/pgo/merged.profdata") .venv/bin/maturin build --locked --out dist
 
 .PHONY: lock
