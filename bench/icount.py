@@ -1,9 +1,9 @@
 """`python -m bench.icount`: what one request costs on fixed paths through the proxy, held against a budget.
 
 Counts what `crates/weft-proxy/src/icount.rs` runs, with callgrind: instructions without crypto, and system calls.
-Unlike a time they are the same on a busy machine, to 0.1 %, and on every x86-64 processor with AVX2, as valgrind shows
-all of them to the program as the same one. A path that costs over 3 % more than its budget fails; the budget is changed
-on purpose only, by `--update`.
+Unlike a time they are the same on a busy machine, to 0.1 % and 0.3 %. valgrind shows x86-64 processors with AVX2 to the
+program as one and the same, so that routines chosen by the processor should not differ between them. A path that costs
+over 3 % more than its budget fails; the budget is changed on purpose only, by `--update`.
 """
 
 import argparse

@@ -48,6 +48,7 @@ def held(scenario: Scenario, peer: Peer, effort: Effort) -> dict[str, float]:
     loaded = _rss_mb_while_held(peer, connections)
     figures = {"kb_per_connection": (loaded - before) * len(pids) * 1000 / connections}
     if scenario.given_back:
+        # How long is part of the question.
         time.sleep(effort.rest)
         figures |= {"rss_idle_mb": before, "rss_loaded_mb": loaded, "rss_after_mb": window.rss_mb(pids)}
     return figures

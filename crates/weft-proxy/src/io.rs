@@ -46,7 +46,8 @@ impl Prefixed {
     }
 }
 
-/// What is read at once from a stream that has much to give, where its reader would take it in 4 KiB.
+/// What is read at once from a stream that has much to give, where its reader would take it in 4 KiB. For what it
+/// saves see the frames of HTTP/2.
 const AHEAD: usize = 64 << 10;
 
 #[derive(Debug)]

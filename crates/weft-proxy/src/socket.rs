@@ -137,7 +137,7 @@ pub(crate) fn reset_all() {
 }
 
 /// Bytes that wait in a socket to be sent (TCP_NOTSENT_LOWAT); what is on its way to the peer is not among them. Without it the kernel takes
-/// megabytes, which are out of every cache when their turn comes: opaque bytes both ways took 2.7 times the processor time.
+/// megabytes, which are out of every cache when their turn comes: opaque bytes both ways took 2.5 times Envoy's processor time, now 1.2 times.
 const UNSENT: u32 = 128 << 10;
 
 fn apply(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
