@@ -68,7 +68,7 @@ bench-page: .venv/.programs ## Write docs/reference/bench.md and its charts from
 	.venv/bin/python -m bench.page
 
 .PHONY: bench-against
-bench-against: bench-tools ## Compare the proxy's CPU per request with another commit's (REV=commit, SCENARIO=name, RUNS=10); as root.
+bench-against: bench-tools ## Compare the proxy's CPU with another commit's, per request and per byte (REV=commit, SCENARIO=name, RUNS=10); as root.
 	@[ -n "$(REV)" ] || { echo "bench-against: say which commit: make bench-against REV=main" >&2; exit 1; }
 	cargo build --release --locked --package weft-proxy
 	other="$$(scripts/build-revision "$(REV)" "$(CACHE)")" && .venv/bin/python -m bench.against \

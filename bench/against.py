@@ -11,19 +11,22 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import command, loads, scenario, window
+from bench import command, measure, scenario, window
 from bench.comparison import TOLERANCE, Comparison, compare
 from bench.errors import MeshError
 from bench.mesh import Mesh
 from bench.peers import Weft
 
-METRIC = "cpu_us_per_request"
+COST = {"saturation": "cpu_us_per_request", "bulk": "cpu_s_per_gb"}
+"""What is compared, by the kind of the scenario."""
 _LEAST_RUNS = 10
 
 
 def main() -> int:
     """Run; the exit code."""
-    parser = command.parser("bench.against", "CPU per request of two builds of the proxy.", _LEAST_RUNS)
+    parser = command.parser(
+        "bench.against", "CPU per request, or per byte of large bodies, of two builds of the proxy.", _LEAST_RUNS
+    )
     parser.add_argument("--ours", type=Path, required=True, help="the proxy to judge")
     parser.add_argument("--other", type=Path, required=True, help="the proxy to compare with")
     parser.add_argument("--name", default="other", help="what to call it")
@@ -42,7 +45,7 @@ def main() -> int:
 
 def lines(found: dict[str, Comparison], name: str) -> Sequence[str]:
     """A table: one line for each scenario."""
-    head = f"CPU per request, ours / {name}; worse only when all of the 95 % interval is above {TOLERANCE:g}"
+    head = f"CPU, ours / {name}; worse only when all of the 95 % interval is above {TOLERANCE:g}"
     rows = [
         f"  {scenario:<16} {each.ratio:.3f}  [{each.low:.3f}, {each.high:.3f}]  {each.verdict}"
         for scenario, each in found.items()
@@ -51,7 +54,7 @@ def lines(found: dict[str, Comparison], name: str) -> Sequence[str]:
 
 
 def _is_compared(asked: scenario.Scenario) -> bool:
-    return asked.kind == "saturation" and asked.tuning == scenario.DEFAULT
+    return asked.kind in COST and asked.tuning == scenario.DEFAULT
 
 
 def _measure(
@@ -79,8 +82,7 @@ def _compare(asked: scenario.Scenario, ours: Weft, theirs: Weft, effort: scenari
 
 
 def _cost(asked: scenario.Scenario, peer: Weft, effort: scenario.Effort) -> float:
-    peer.tune(asked.tuning)
-    return loads.saturation(asked, peer, peer.mesh, effort)[METRIC]
+    return measure.ask(asked, peer, peer.mesh, effort)[COST[asked.kind]]
 
 
 if __name__ == "__main__":
