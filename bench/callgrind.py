@@ -1,14 +1,14 @@
-"""Reads what callgrind wrote: instructions and system calls of a program, less those of its crypto library. Pure.
+"""Reads what callgrind wrote: instructions and system calls of a program, less those of its crypto libraries. Pure.
 
 Crypto is left out with everything that it calls, by the calls that lead into it: which of its routines run, and how
-long they are, is the business of the library and of the processor (AES and vector instructions).
+long they are, is the business of the libraries and of the processor (AES and vector instructions).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-CRYPTO = "aws_lc_"
-"""What the names of all functions begin with that the crypto library offers; those inside may be called anything."""
+CRYPTO = ("aws_lc_", "ring::", "ring_core_")
+"""What the names of all functions begin with that the crypto libraries offer; those inside may be called anything."""
 
 EVENTS = ("Ir", "sysCount")
 

@@ -2,28 +2,23 @@
 //!
 //! Carries the bytes that detection has already read in front of those still to come. It never interprets them.
 
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::{client, server};
 
 use crate::account::Connection;
+use crate::tls;
 
 /// A TCP stream with bytes in front of it that were read already.
 #[derive(Debug)]
 pub(crate) struct Prefixed {
     prefix: Bytes,
     tcp: TcpStream,
-    /// Its reader is TLS, which asks for 4 KiB at a time.
-    below_tls: bool,
-    /// The last read filled all the room that it was given: there is more.
-    more: bool,
 }
 
 impl Prefixed {
@@ -32,23 +27,9 @@ impl Prefixed {
     }
 
     pub(crate) fn with_prefix(prefix: Bytes, tcp: TcpStream) -> Self {
-        Prefixed { prefix, tcp, below_tls: false, more: false }
-    }
-
-    /// Reads more than there is room for; the rest stays in front of the stream.
-    fn poll_read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut ahead = BytesMut::with_capacity(AHEAD);
-        let count = ready!(pin!(self.tcp.read_buf(&mut ahead)).poll(cx))?;
-        self.more = count == AHEAD;
-        self.prefix = ahead.freeze();
-        take(&mut self.prefix, buf);
-        Poll::Ready(Ok(()))
+        Prefixed { prefix, tcp }
     }
 }
-
-/// What is read at once from a stream that has much to give, where its reader would take it in 4 KiB. For what it
-/// saves see the frames of HTTP/2.
-const AHEAD: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Io {
@@ -63,8 +44,7 @@ pub(crate) struct Io {
 enum Stream {
     Plain(Prefixed),
     // Boxed: a TLS session is over a kilobyte and most streams that pass through functions by value are plain.
-    ServerTls(Box<server::TlsStream<Prefixed>>),
-    ClientTls(Box<client::TlsStream<Prefixed>>),
+    Tls(Box<tls::stream::Stream<Prefixed>>),
 }
 
 impl Io {
@@ -76,14 +56,8 @@ impl Io {
         Io::over(Stream::Plain(stream))
     }
 
-    pub(crate) fn server_tls(mut stream: server::TlsStream<Prefixed>) -> Self {
-        stream.get_mut().0.below_tls = true;
-        Io::over(Stream::ServerTls(Box::new(stream)))
-    }
-
-    pub(crate) fn client_tls(mut stream: client::TlsStream<Prefixed>) -> Self {
-        stream.get_mut().0.below_tls = true;
-        Io::over(Stream::ClientTls(Box::new(stream)))
+    pub(crate) fn tls(stream: tls::stream::Stream<Prefixed>) -> Self {
+        Io::over(Stream::Tls(Box::new(stream)))
     }
 
     fn over(stream: Stream) -> Self {
@@ -116,8 +90,7 @@ impl Io {
     fn tcp(&self) -> &TcpStream {
         match &self.stream {
             Stream::Plain(stream) => &stream.tcp,
-            Stream::ServerTls(stream) => &stream.get_ref().0.tcp,
-            Stream::ClientTls(stream) => &stream.get_ref().0.tcp,
+            Stream::Tls(stream) => &stream.below().tcp,
         }
     }
 
@@ -139,13 +112,7 @@ impl AsyncRead for Prefixed {
             take(&mut self.prefix, buf);
             return Poll::Ready(Ok(()));
         }
-        if self.more && self.below_tls {
-            return self.poll_read_ahead(cx, buf);
-        }
-        let before = buf.remaining();
-        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
-        self.more = buf.remaining() == 0 && before > 0;
-        read
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
@@ -176,8 +143,7 @@ macro_rules! on_stream {
     ($self:ident, $stream:ident => $call:expr) => {
         match &mut $self.stream {
             Stream::Plain($stream) => $call,
-            Stream::ServerTls($stream) => $call,
-            Stream::ClientTls($stream) => $call,
+            Stream::Tls($stream) => $call,
         }
     };
 }
@@ -213,8 +179,7 @@ impl AsyncWrite for Io {
     fn is_write_vectored(&self) -> bool {
         match &self.stream {
             Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::ServerTls(stream) => stream.is_write_vectored(),
-            Stream::ClientTls(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -230,39 +195,4 @@ impl AsyncWrite for Io {
 fn take(prefix: &mut Bytes, buf: &mut ReadBuf<'_>) {
     let n = prefix.remaining().min(buf.remaining());
     buf.put_slice(&prefix.split_to(n));
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// Requirement: what is read ahead of TLS comes out in order and whole, then the end; nothing of it is kept behind.
-    #[tokio::test]
-    async fn reading_ahead_loses_nothing() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let sending = TcpStream::connect(listener.local_addr().expect("address"));
-        let (sender, accepted) = tokio::join!(sending, listener.accept());
-        let bytes: Vec<u8> = (0..1_000_003_u32).map(|number| (number % 251) as u8).collect();
-        let (mut sender, sent) = (sender.expect("connected"), bytes.clone());
-        let sending = tokio::spawn(async move { sender.write_all(&sent).await });
-        let mut stream = Prefixed::new(accepted.expect("accepted").0);
-        stream.below_tls = true;
-        let (mut seen, mut ahead) = (Vec::new(), false);
-        let mut room = [0; 4096];
-        loop {
-            let count = stream.read(&mut room).await.expect("bytes");
-            if count == 0 {
-                break;
-            }
-            seen.extend_from_slice(&room[..count]);
-            ahead |= !stream.prefix.is_empty();
-        }
-        sending.await.expect("joined").expect("sent");
-        assert!(seen == bytes, "{} bytes of {} came, or others", seen.len(), bytes.len());
-        assert!(ahead, "nothing was read ahead");
-        assert!(stream.prefix.is_empty());
-    }
 }

@@ -4,26 +4,30 @@
 //! by all workers so that session tickets work whichever worker accepts. Session tickets die with the certificate and anchors they were
 //! made under, because a resumed session skips the chain check.
 
+mod handshake;
+mod record;
+pub(crate) mod stream;
 mod verify;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::client::Resumption;
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{UnbufferedServerConnection, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, CommonState, HandshakeKind, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
 use weft_core::identity::{Client, Identity};
 use weft_core::model::ServerIdentity;
 
 use crate::identity::anchors::Anchors;
 use crate::io::{Io, Prefixed};
+use stream::Stream;
 
 /// ALPN of connections that begin with a transport header.
 pub(crate) const ALPN_TRANSPORT: &[u8] = b"transport.l5d.io/v1";
@@ -88,6 +92,8 @@ impl Mesh {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        // For our own records.
+        server.enable_secret_extraction = true;
         server.alpn_protocols = vec![ALPN_TRANSPORT.to_vec()];
         if resumes {
             server.ticketer = provider::Ticketer::new()?;
@@ -147,6 +153,8 @@ fn client_config(
         config.alpn_protocols = vec![ALPN_TRANSPORT.to_vec()];
     }
     config.resumption = resumption;
+    // For our own records.
+    config.enable_secret_extraction = true;
     Ok(Arc::new(config))
 }
 
@@ -173,44 +181,45 @@ pub(crate) struct Terminated {
 
 /// Terminates TLS that asked for this workload by name; a session that is resumed must have a certificate that is still good at `now`.
 /// Errors are the handshake's.
-pub(crate) async fn accept(mesh: &Mesh, stream: Prefixed, now: SystemTime) -> std::io::Result<Terminated> {
-    let tls = TlsAcceptor::from(mesh.server.clone()).accept(stream).await?;
-    let session = tls.get_ref().1;
-    let client = match session.peer_certificates().and_then(|chain| chain.first()) {
-        None => Client::TlsAnonymous,
-        Some(leaf) if resumed(session) => Client::Identified(verify::identity_still(leaf, now).map_err(invalid)?),
-        Some(leaf) => Client::Identified(verify::identity_of(leaf).map_err(invalid)?),
-    };
-    let transport_header = session.alpn_protocol() == Some(ALPN_TRANSPORT);
-    Ok(Terminated { io: Io::server_tls(tls), client, transport_header })
+pub(crate) async fn accept(mesh: &Mesh, mut stream: Prefixed, now: SystemTime) -> io::Result<Terminated> {
+    let session = UnbufferedServerConnection::new(mesh.server.clone()).map_err(io::Error::other)?;
+    let (agreed, (client, transport_header)) = handshake::shake(session, &mut stream, |session| {
+        let client = match session.peer_certificates().and_then(|chain| chain.first()) {
+            None => Client::TlsAnonymous,
+            Some(leaf) if resumed(session) => Client::Identified(verify::identity_still(leaf, now).map_err(invalid)?),
+            Some(leaf) => Client::Identified(verify::identity_of(leaf).map_err(invalid)?),
+        };
+        Ok((client, session.alpn_protocol() == Some(ALPN_TRANSPORT)))
+    })
+    .await?;
+    let io = Io::tls(Stream::new(stream, agreed).map_err(io::Error::other)?);
+    Ok(Terminated { io, client, transport_header })
 }
 
 /// Opens mesh TLS on a fresh connection; as `accept`, it looks at the certificate of a session that is resumed. Returns whether the peer
 /// takes a transport header.
-pub(crate) async fn connect(
-    config: Arc<ClientConfig>,
-    server_name: &str,
-    stream: TcpStream,
-    now: SystemTime,
-) -> std::io::Result<(Io, bool)> {
-    let name = ServerName::try_from(server_name.to_owned()).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e))?;
-    let tls = TlsConnector::from(config).connect(name, Prefixed::new(stream)).await?;
-    let session = tls.get_ref().1;
-    if resumed(session)
-        && let Some(leaf) = session.peer_certificates().and_then(|chain| chain.first())
-    {
-        verify::identity_still(leaf, now).map_err(invalid)?;
-    }
-    let transport_header = session.alpn_protocol() == Some(ALPN_TRANSPORT);
-    Ok((Io::client_tls(tls), transport_header))
+pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream: TcpStream, now: SystemTime) -> io::Result<(Io, bool)> {
+    let name = ServerName::try_from(server_name.to_owned()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    let session = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
+    let mut stream = Prefixed::new(stream);
+    let (agreed, transport_header) = handshake::shake(session, &mut stream, |session| {
+        if resumed(session)
+            && let Some(leaf) = session.peer_certificates().and_then(|chain| chain.first())
+        {
+            verify::identity_still(leaf, now).map_err(invalid)?;
+        }
+        Ok(session.alpn_protocol() == Some(ALPN_TRANSPORT))
+    })
+    .await?;
+    Ok((Io::tls(Stream::new(stream, agreed).map_err(io::Error::other)?), transport_header))
 }
 
 fn resumed(session: &CommonState) -> bool {
     session.handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
-fn invalid(why: String) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, why)
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 #[cfg(test)]
