@@ -180,17 +180,18 @@ pub(crate) struct Terminated {
 }
 
 /// Terminates TLS that asked for this workload by name; a session that is resumed must have a certificate that is still good at `now`.
-/// Errors are the handshake's.
+/// Errors are the handshake's. Boxed while it lasts, as in `connect`: it has kilobytes, and the task of a connection keeps room for all that it
+/// ever awaits.
 pub(crate) async fn accept(mesh: &Mesh, mut stream: Prefixed, now: SystemTime) -> io::Result<Terminated> {
     let session = UnbufferedServerConnection::new(mesh.server.clone()).map_err(io::Error::other)?;
-    let (agreed, (client, transport_header)) = handshake::shake(session, &mut stream, |session| {
+    let (agreed, (client, transport_header)) = Box::pin(handshake::shake(session, &mut stream, |session| {
         let client = match session.peer_certificates().and_then(|chain| chain.first()) {
             None => Client::TlsAnonymous,
             Some(leaf) if resumed(session) => Client::Identified(verify::identity_still(leaf, now).map_err(invalid)?),
             Some(leaf) => Client::Identified(verify::identity_of(leaf).map_err(invalid)?),
         };
         Ok((client, session.alpn_protocol() == Some(ALPN_TRANSPORT)))
-    })
+    }))
     .await?;
     let io = Io::tls(Stream::new(stream, agreed).map_err(io::Error::other)?);
     Ok(Terminated { io, client, transport_header })
@@ -202,14 +203,14 @@ pub(crate) async fn connect(config: Arc<ClientConfig>, server_name: &str, stream
     let name = ServerName::try_from(server_name.to_owned()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
     let session = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
     let mut stream = Prefixed::new(stream);
-    let (agreed, transport_header) = handshake::shake(session, &mut stream, |session| {
+    let (agreed, transport_header) = Box::pin(handshake::shake(session, &mut stream, |session| {
         if resumed(session)
             && let Some(leaf) = session.peer_certificates().and_then(|chain| chain.first())
         {
             verify::identity_still(leaf, now).map_err(invalid)?;
         }
         Ok(session.alpn_protocol() == Some(ALPN_TRANSPORT))
-    })
+    }))
     .await?;
     Ok((Io::tls(Stream::new(stream, agreed).map_err(io::Error::other)?), transport_header))
 }
