@@ -91,11 +91,15 @@ pub(super) struct Agreed {
 
 /// Where the library stands after one step.
 enum Step {
-    Wrote,
+    /// It has more to do at once.
+    GoesOn,
+    /// What it has to say is to be sent.
+    Says,
+    /// For the peer.
     Waits,
-    Agreed,
+    /// The peer has said that nothing follows.
     Ended,
-    Opened,
+    Agreed,
 }
 
 /// Carries a handshake out. `look` sees the library's connection when it has succeeded, and may still refuse the peer. Errors are the
@@ -108,7 +112,7 @@ pub(super) async fn shake<S: Side, T: AsyncRead + AsyncWrite + Unpin, L>(
     let (mut incoming, mut outgoing, mut opened, mut ended) = (Vec::new(), Vec::new(), Vec::new(), false);
     loop {
         match step(&mut side, &mut incoming, &mut outgoing, &mut opened) {
-            Ok(Step::Wrote) => {
+            Ok(Step::Says) => {
                 stream.write_all(&outgoing).await?;
                 stream.flush().await?;
                 outgoing.clear();
@@ -119,7 +123,7 @@ pub(super) async fn shake<S: Side, T: AsyncRead + AsyncWrite + Unpin, L>(
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof"));
                 }
             }
-            Ok(Step::Opened) => {}
+            Ok(Step::GoesOn) => {}
             Ok(Step::Ended) => ended = true,
             Ok(Step::Agreed) => break,
             Err(why) => {
@@ -149,20 +153,20 @@ fn step<S: Side>(side: &mut S, incoming: &mut Vec<u8>, outgoing: &mut Vec<u8>, o
                 outgoing.resize(start + room, 0);
                 match data.encode(&mut outgoing[start..]) {
                     Err(EncodeError::InsufficientSize(needs)) => room = needs.required_size,
-                    Ok(_) | Err(EncodeError::AlreadyEncoded) => break Step::Opened,
+                    Ok(_) | Err(EncodeError::AlreadyEncoded) => break Step::GoesOn,
                 }
             }
         }
         ConnectionState::TransmitTlsData(data) => {
             data.done();
-            Step::Wrote
+            Step::Says
         }
         ConnectionState::ReadTraffic(mut content) => {
             while let Some(Ok(record)) = content.next_record() {
                 discard += record.discard;
                 opened.extend_from_slice(record.payload);
             }
-            Step::Opened
+            Step::GoesOn
         }
         ConnectionState::WriteTraffic(_) => Step::Agreed,
         ConnectionState::PeerClosed => Step::Ended,
