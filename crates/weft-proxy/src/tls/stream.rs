@@ -35,6 +35,8 @@ pub(crate) struct Stream<T> {
     message: Vec<u8>,
     /// Requests for new keys that the peer may make before it sends content again, which costs it more than us.
     requests: u8,
+    /// Alerts that the peer may still send though they mean nothing.
+    warnings: u8,
     /// The peer has been answered, though the answer has not left.
     renews: bool,
     /// The peer has said that nothing follows.
@@ -83,6 +85,7 @@ impl<T> Stream<T> {
             unsent: Unsent::default(),
             message: Vec::new(),
             requests: REQUESTS,
+            warnings: WARNINGS,
             renews: false,
             ended,
             closed: false,
@@ -120,12 +123,14 @@ impl<T> Stream<T> {
     }
 
     fn alert(&mut self, content: Range<usize>) -> Result<(), rustls::Error> {
-        let &[_, what] = &self.incoming.bytes[content] else { return Err(broken(Wrong(AlertDescription::DecodeError))) };
-        match AlertDescription::from(what) {
-            AlertDescription::CloseNotify => self.ended = true,
+        let &[level, what] = &self.incoming.bytes[content] else { return Err(broken(Wrong(AlertDescription::DecodeError))) };
+        match (level, AlertDescription::from(what)) {
+            (WARNING | FATAL, AlertDescription::CloseNotify) => self.ended = true,
             // Only says why the end comes that follows.
-            AlertDescription::UserCanceled => {}
-            what => return Err(rustls::Error::AlertReceived(what)),
+            (WARNING, AlertDescription::UserCanceled) => {
+                self.warnings = self.warnings.checked_sub(1).ok_or(PeerMisbehaved::TooManyWarningAlertsReceived)?;
+            }
+            (_, what) => return Err(rustls::Error::AlertReceived(what)),
         }
         Ok(())
     }
@@ -235,7 +240,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
     /// Tells the peer what ends the connection, if it listens.
     fn fail(&mut self, cx: &mut Context<'_>, why: rustls::Error) -> io::Error {
         if let Some(alert) = alert_for(&why) {
-            const FATAL: u8 = 2;
             self.closed = true;
             if self.say(ContentType::Alert, &[FATAL, alert.into()]).is_ok() {
                 let _ = self.poll_sent(cx);
@@ -330,7 +334,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.closed {
-            const WARNING: u8 = 1;
             self.closed = true;
             self.say(ContentType::Alert, &[WARNING, AlertDescription::CloseNotify.into()]).map_err(io::Error::other)?;
         }
@@ -394,6 +397,10 @@ const _: () = assert!(BUFFER > SEALED + 4 * OVERHEAD && BUFFER - record::MOST > 
 const SPARES: usize = 4;
 /// As many as the library allows.
 const REQUESTS: u8 = 32;
+const WARNINGS: u8 = 4;
+/// Levels of alerts.
+const WARNING: u8 = 1;
+const FATAL: u8 = 2;
 /// The longest handshake message that is taken, as by the library.
 const MESSAGE: usize = 0xffff;
 /// The library's words.
