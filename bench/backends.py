@@ -16,10 +16,24 @@ PORTS: dict[Route, int] = {"http1": 8080, "grpc": 8081, "stream": 8082, "tcp": 8
 """Of the backends: nginx, nghttpd, weft-load's echo of gRPC messages and its opaque port; nginx again."""
 BODIES = {"/1m": 1 << 20, "/100m": 100 << 20}
 """What nginx serves besides the small body, by path."""
+STATUSES = [status for status in range(430, 599) if status not in (444, 499)]
+"""That nginx is asked to answer, by path; the two are no answers to it."""
 BODY = "x" * 100
 GRPC_PATH = "/bench.Bench/call.grpc"
+LOAD = "weft-load"
+"""The file that answers, a copy in the mesh's directory."""
 MESSAGE = b"\0\0\0\0\x5f" + b"x" * 95
 """A gRPC message of 100 bytes with its prefix: what a call sends and gets."""
+
+
+def url(address: str, port: int, path: str = "") -> str:
+    """What is asked of a backend at this address: the small body, or this path."""
+    return f"http://{address}:{port}{path or GRPC_PATH}"
+
+
+def status_path(status: int) -> str:
+    """What is asked for to be answered with this status."""
+    return f"/status/{status}"
 
 
 def write(directory: Path) -> None:
@@ -28,7 +42,7 @@ def write(directory: Path) -> None:
     if load is None:
         raise MeshError(f"weft-load is missing: build it, and name it in {weftload.VARIABLE}")
     # The applications' user may look into this directory, not into whoever's home it was built in.
-    shutil.copy(load, directory / "weft-load")
+    shutil.copy(load, directory / LOAD)
     for role in ("backend", "peer-backend"):
         (directory / f"{role}.d").mkdir()
         (directory / f"{role}.d").chmod(0o777)
@@ -64,7 +78,7 @@ def documents(directory: Path) -> Iterator[dict[str, object]]:
     # nginx resets a stream whose request it did not read; nghttpd reads it and sends trailers, as a gRPC server does.
     calls = f"{nghttpd} --no-tls -d {directory}/served --mime-types-file={directory}/mime.types"
     calls += f" --trailer='grpc-status: 0' {PORTS['grpc']}"
-    echo = f"{directory}/weft-load answer --grpc {PORTS['stream']} --tcp {PORTS['tcp']}"
+    echo = f"{directory}/{LOAD} answer --grpc {PORTS['stream']} --tcp {PORTS['tcp']}"
     for prefix in ("", "peer-"):
         annotations = {"config.linkerd.io/opaque-ports": str(PORTS["tcp"])}
         if prefix:
@@ -88,23 +102,13 @@ def documents(directory: Path) -> Iterator[dict[str, object]]:
 
 
 def _nginx(directory: Path, served: Path) -> str:
-    """One worker, no log, no limit on a connection's requests."""
-    temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in _TEMPORARY)
     bodies = "".join(f"location = {path} {{ }} " for path in BODIES)
-    return f"""
-worker_processes 1; daemon off; pid {directory}/pid; error_log stderr error;
-worker_rlimit_nofile 20480;
-events {{ worker_connections 20480; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; {temporary}
+    bodies += "".join(f"location = {status_path(status)} {{ return {status}; }} " for status in STATUSES)
+    server = f"""
   sendfile on; root {served};
   server {{
     listen {PORTS["http1"]}; default_type text/plain;
     location / {{ return 200 "{BODY}"; }}
     {bodies}
-  }}
-}}
-"""
-
-
-_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+  }}"""
+    return configurations.nginx(directory, server)

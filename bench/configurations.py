@@ -86,6 +86,39 @@ def destinations(number: int) -> list[str]:
     return [f"d{each}" for each in range(number)]
 
 
+def nginx_hop(ways: Sequence[Way], upstream: str, directory: Path) -> str:
+    """Take the application's connections, speak plaintext HTTP/1 to `upstream`."""
+    servers = "".join(
+        f"""
+  upstream {way.route} {{ server {upstream}:{way.backend}; keepalive 256; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{way.outbound};
+    location / {{
+      proxy_pass http://{way.route}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }}
+  }}"""
+        for way in ways
+    )
+    # Its master carries nothing: without one the process that is measured is the one that was started.
+    return "master_process off;" + nginx(directory, servers)
+
+
+def nginx(directory: Path, servers: str) -> str:
+    """One worker, no log, no limit on a connection's requests; `directory` is for its files."""
+    temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in _NGINX_TEMPORARY)
+    return f"""
+worker_processes 1; daemon off; pid {directory}/pid; error_log stderr error;
+worker_rlimit_nofile 20480;
+events {{ worker_connections 20480; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; {temporary}{servers}
+}}
+"""
+
+
+_NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
 def envoy_outbound(ways: Sequence[Way], upstream: str, directory: Path, tuning: Tuning) -> Json:
     """Take the application's connections, speak mTLS HTTP/2 to `upstream`."""
     listeners, clusters = [], []

@@ -17,6 +17,7 @@ UNITS: Mapping[str, str] = {
     "rss_after_mb": "MB",
     "kb_per_connection": "KB",
     "kb_per_destination": "KB",
+    "bytes_per_series": "B",
     "ready_ms": "ms",
     "first_request_ms": "ms",
 }

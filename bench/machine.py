@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench import peers, processes
+from bench import processes, programs
 from weft.local.programs import find_program
 
 
@@ -20,9 +20,9 @@ def describe() -> dict[str, object]:
             "load_before": round(os.getloadavg()[0], 2),
         },
         "versions": {
-            "haproxy": _version([peers.program("haproxy"), "-v"]),
-            "envoy": _version([peers.program("envoy"), "--version"]),
-            "nginx": _version([find_program("nginx"), "-v"]),
+            "haproxy": _version([programs.path("haproxy"), "-v"]),
+            "envoy": _version([programs.path("envoy"), "--version"]),
+            "nginx": _version([programs.path("nginx"), "-v"]),
             "h2load": _version([find_program("h2load"), "--version"]),
             "python": platform.python_version(),
         },

@@ -20,7 +20,7 @@ def run(
         for scenario in scenarios:
             for number in range(effort.runs):
                 say(f"{scenario.name}: run {number + 1} of {effort.runs}")
-                for peer in peers:
+                for peer in (each for each in peers if each.asked(scenario)):
                     try:
                         samples.add(scenario.name, peer.name, ask(scenario, peer, mesh, effort))
                     except (RequestsFailed, TimeoutError, ValueError) as problem:
@@ -44,6 +44,8 @@ def ask(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str,
             return rests.held(scenario, peer, effort)
         case "destinations":
             return rests.destinations(scenario, peer)
+        case "series":
+            return rests.series(peer)
         case "saturation":
             return loads.saturation(scenario, peer, mesh, effort)
         case _:

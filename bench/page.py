@@ -57,6 +57,7 @@ CHARTS: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] = {
             ("idle-10000", "kb_per_connection"),
             ("idle-10000", "rss_after_mb"),
             ("destinations-1000", "kb_per_destination"),
+            ("series", "bytes_per_series"),
         ],
     ),
     "start": ("Start", [("start", "ready_ms"), ("start", "first_request_ms"), ("destinations-1000", "ready_ms")]),
@@ -88,6 +89,7 @@ _METRICS = {
     "rss_after_mb": "memory of a proxy after the load",
     "kb_per_connection": "memory of the pair for each connection",
     "kb_per_destination": "memory for each destination",
+    "bytes_per_series": "memory for each set of labels",
     "ready_ms": "from start to ready",
     "first_request_ms": "first request",
 }
@@ -98,9 +100,11 @@ _INTRODUCTION = """\
 <!-- Written by `make bench` from bench/results/latest.json; `make bench-page` writes it again. -->
 
 A pair of our proxies beside pairs of HAProxy and Envoy, one nginx where a scenario has a single hop, and a direct
-connection, all in one run, interleaved. Bars are medians, the lines on them reach from the lowest run to the highest.
-CPU, latency and memory of connections are of both proxies together, other memory is per proxy. Only ratios within one
-run mean anything; the absolute figures belong to the machine, and at saturation latencies are queueing times.
+connection, all in one run, interleaved. Where bytes are many there is also a `floor`: two relays in the proxies' places
+that read 64 KiB and write them, without TLS and HTTP, which is what the sockets of a pair cost by themselves. Bars are
+medians, the lines on them reach from the lowest run to the highest. CPU, latency and memory of connections and metrics
+are of both proxies together, other memory is per proxy. Only ratios within one run mean anything; the absolute figures
+belong to the machine, and at saturation latencies are queueing times.
 """
 
 _REPEAT = """\

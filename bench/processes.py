@@ -57,6 +57,11 @@ def pin(pid: int, cores: Set[int]) -> None:
         os.sched_setaffinity(int(thread.name), cores)
 
 
+def proxy_cores(everywhere: bool) -> set[int]:
+    """Where measured proxies may run."""
+    return set(range(os.cpu_count() or 1)) if everywhere else {PROXY_CORE}
+
+
 def environment(pid: int) -> dict[str, str]:
     """The variables that it was started with; empty when it is gone."""
     try:

@@ -4,7 +4,7 @@ import select
 import subprocess
 import time
 
-from bench import processes, waiting, weftload, window
+from bench import backends, processes, waiting, weftload, window
 from bench.peers import Peer
 from bench.scenario import Effort, Scenario
 from bench.window import RequestsFailed
@@ -104,7 +104,33 @@ def destinations(scenario: Scenario, peer: Peer) -> dict[str, float]:
     }
 
 
+def series(peer: Peer) -> dict[str, float]:
+    """Memory of both proxies for each set of labels that their metrics count, a histogram's being one.
+
+    Every status that a backend answers is a new one of several metrics.
+    """
+    if peer.series() is None:
+        return {}
+    peer.restart()
+    # Connections of its clients come and go while statuses are asked; so they have here.
+    for _ in backends.STATUSES:
+        _first_request(peer)
+    pids = peer.pids()
+    known, before = peer.series() or 0, window.rss_mb(pids)
+    host, port = _place(peer)
+    for status in backends.STATUSES:
+        if not waiting.answers(peer.network, host, port, backends.status_path(status), status=status):
+            raise RequestsFailed(f"{status} was not answered when it was asked for")
+    taken = window.rss_mb(pids) - before
+    return {"bytes_per_series": taken * len(pids) * 1e6 / ((peer.series() or 0) - known)}
+
+
 def _first_request(peer: Peer) -> None:
-    host, port = peer.url("http1").split("/")[2].split(":")
-    if not waiting.answers(peer.network, host, int(port)):
+    host, port = _place(peer)
+    if not waiting.answers(peer.network, host, port):
         raise RequestsFailed("the first request was not answered")
+
+
+def _place(peer: Peer) -> tuple[str, int]:
+    host, port = peer.url("http1").split("/")[2].split(":")
+    return host, int(port)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 DIRECTORY = Path(__file__).parent / "scenarios"
-Kind = Literal["idle", "start", "held", "destinations", "saturation", "rate", "one", "bulk", "stream", "connect"]
+Kind = Literal[
+    "idle", "start", "held", "destinations", "series", "saturation", "rate", "one", "bulk", "stream", "connect"
+]
 Route = Literal["http1", "grpc", "stream", "tcp", "hop"]
 """A way to the backend: nginx, nghttpd, weft-load's echo, its opaque port; nginx past the client's proxy only."""
 

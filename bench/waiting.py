@@ -28,17 +28,22 @@ def listening(network: int, host: str, port: int) -> bool:
     return True
 
 
-def answers(network: int, host: str, port: int, path: str = "/", name: str = "") -> bool:
-    """Whether a GET is answered with 200; it says `name` where that is not the address."""
+def answers(network: int, host: str, port: int, path: str = "/", name: str = "", status: int = 200) -> bool:
+    """Whether a GET is answered with this status; it says `name` where that is not the address."""
     try:
-        with _connect(network, host, port) as connection:
-            request = f"GET {path} HTTP/1.1\r\nHost: {name or host}\r\nConnection: close\r\n\r\n"
-            connection.sendall(request.encode())
-            answer = http.client.HTTPResponse(connection)
-            answer.begin()
-            return answer.status == 200
+        return get(network, host, port, path, name)[0] == status
     except (OSError, http.client.HTTPException):
         return False
+
+
+def get(network: int, host: str, port: int, path: str, name: str = "") -> tuple[int, bytes]:
+    """Status and body that a GET is answered with. Raises OSError and http.client.HTTPException."""
+    with _connect(network, host, port) as connection:
+        request = f"GET {path} HTTP/1.1\r\nHost: {name or host}\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read()
 
 
 def milliseconds(since: float) -> float:

@@ -19,6 +19,15 @@ pub(crate) enum Mode {
     Connect,
     /// HTTP/1 connections that ask once and stay.
     Idle,
+    /// Carries bytes from each way's listener to its target.
+    Relay,
+}
+
+/// Of a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) listen: SocketAddr,
+    pub(crate) target: SocketAddr,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +46,7 @@ pub(crate) struct Arguments {
     /// Where `answer` listens; 0 is any port.
     pub(crate) grpc: u16,
     pub(crate) tcp: u16,
+    pub(crate) ways: Vec<Way>,
 }
 
 impl Arguments {
@@ -54,8 +64,9 @@ impl Arguments {
             time: Duration::from_secs(3),
             grpc: 0,
             tcp: 0,
+            ways: Vec::new(),
         };
-        if mode != Mode::Answer {
+        if !matches!(mode, Mode::Answer | Mode::Relay) {
             read.target(&words.next().ok_or("say an address: IP:PORT or http://IP:PORT/PATH")?)?;
         }
         while let Some(name) = words.next() {
@@ -87,6 +98,7 @@ impl Arguments {
             "--seconds" => self.time = Duration::try_from_secs_f64(number(value, name)?).map_err(|error| format!("{name}: {error}"))?,
             "--grpc" => self.grpc = number(value, name)?,
             "--tcp" => self.tcp = number(value, name)?,
+            "--way" => self.ways.push(way(value)?),
             _ => return Err(format!("there is no option {name}")),
         }
         Ok(())
@@ -102,8 +114,14 @@ fn mode(text: &str) -> Result<Mode, String> {
         "tcp" => Mode::Tcp,
         "connect" => Mode::Connect,
         "idle" => Mode::Idle,
-        _ => return Err(format!("there is no mode {text}; there are answer, rate, closed, stream, tcp, connect and idle")),
+        "relay" => Mode::Relay,
+        _ => return Err(format!("there is no mode {text}; there are answer, rate, closed, stream, tcp, connect, idle and relay")),
     })
+}
+
+fn way(text: &str) -> Result<Way, String> {
+    let (listen, target) = text.split_once('=').ok_or("--way: say LISTEN=TARGET, both IP:PORT")?;
+    Ok(Way { listen: number(listen, "--way")?, target: number(target, "--way")? })
 }
 
 fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
@@ -126,6 +144,8 @@ mod tests {
         assert_eq!((read.connections, read.rate, read.time), (16, 500.0, Duration::from_millis(1500)));
         assert_eq!(parse("tcp 127.0.0.1:1").unwrap().path, "/");
         assert_eq!(parse("answer --grpc 8082 --tcp 8083").unwrap().tcp, 8083);
+        let ways = parse("relay --way 127.0.0.1:1=127.0.0.1:2 --way 0.0.0.0:3=198.18.0.9:4").unwrap().ways;
+        assert_eq!(ways[1], Way { listen: "0.0.0.0:3".parse().unwrap(), target: "198.18.0.9:4".parse().unwrap() });
     }
 
     /// Requirement: what cannot be meant is refused with its name.
@@ -139,6 +159,8 @@ mod tests {
             ("rate 127.0.0.1:1 --rate 0", "rate"),
             ("rate 127.0.0.1:1 --seconds -1", "--seconds"),
             ("rate", "address"),
+            ("relay --way 127.0.0.1:1", "--way"),
+            ("relay --way 127.0.0.1:1=localhost:2", "localhost"),
         ] {
             assert!(parse(line).unwrap_err().contains(named), "{line}");
         }

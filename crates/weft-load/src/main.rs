@@ -13,6 +13,7 @@ mod idle;
 mod latency;
 mod pace;
 mod rate;
+mod relay;
 mod stream;
 mod tcp;
 
@@ -55,5 +56,6 @@ async fn ask(arguments: Arguments) -> Result<Value, Failure> {
         Mode::Tcp => tcp::run(&arguments).await,
         Mode::Connect => connect::run(&arguments).await,
         Mode::Idle => idle::run(&arguments).await,
+        Mode::Relay => relay::run(&arguments.ways).await,
     }
 }

@@ -63,6 +63,16 @@ def test_a_hop_leads_to_the_backend_in_plaintext():
     assert "typed_extension_protocol_options" not in hop
 
 
+def test_nginx_keeps_its_connections_to_the_backend():
+    """Requirement: one process, HTTP/1.1 on kept connections, nothing buffered: what the other hops do."""
+    text = configurations.nginx_hop([WAYS[3]], UPSTREAM, DIRECTORY)
+    assert text.startswith("master_process off;")
+    assert "upstream hop { server 198.18.0.9:8080; keepalive 256;" in text
+    assert "listen 127.0.0.1:9004;" in text
+    assert "proxy_http_version 1.1" in text
+    assert "proxy_buffering off" in text
+
+
 def test_sessions_are_resumed_unless_told_otherwise():
     """Requirement: each peer's own default, and each peer's own switch."""
     without = Tuning(resumption=False)
