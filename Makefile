@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 PROXY_PAGES := settings metrics
 # What the tests put in front of the proxy and behind it, PROGRAM:PACKAGE.
-TEST_PROGRAMS := nghttpd:nghttp2-server go:golang-go node:nodejs npm:npm nginx:nginx-light curl:curl h2load:nghttp2-client redis-server:redis-server \
+TEST_PROGRAMS := nghttpd:nghttp2-server go:golang-go node:nodejs npm:npm nginx:nginx-light curl:curl strace:strace h2load:nghttp2-client redis-server:redis-server \
 	redis-cli:redis-tools psql:postgresql-client /usr/lib/postgresql/*/bin/initdb:postgresql \
 	/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd valgrind:valgrind
 CARGO_FUZZ_VERSION := 0.13.1
