@@ -16,8 +16,8 @@ PORTS: dict[Route, int] = {"http1": 8080, "grpc": 8081, "stream": 8082, "tcp": 8
 """Of the backends: nginx, nghttpd, weft-load's echo of gRPC messages and its opaque port; nginx again."""
 BODIES = {"/1m": 1 << 20, "/100m": 100 << 20}
 """What nginx serves besides the small body, by path."""
-STATUSES = [status for status in range(430, 599) if status not in (444, 499)]
-"""That nginx is asked to answer, by path; the two are no answers to it."""
+STATUSES = [status for status in range(410, 599) if status != 444 and not 494 <= status <= 499]
+"""That nginx is asked to answer, by path; those left out mean something else to it."""
 BODY = "x" * 100
 GRPC_PATH = "/bench.Bench/call.grpc"
 LOAD = "weft-load"

@@ -10,7 +10,7 @@ use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, 
 use rustls::{AlertDescription, ConnectionTrafficSecrets, ContentType};
 
 /// The first bytes of a record: its type, a version and the length of the rest.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 /// Major and minor alike: 3.3 was TLS 1.2, and newer ones say the same.
 const VERSION: u8 = 3;
 /// The type behind the content.

@@ -35,6 +35,8 @@ pub(crate) struct Stream<T> {
     message: Vec<u8>,
     /// Requests for new keys that the peer may make before it sends content again, which costs it more than us.
     requests: u8,
+    /// Records without content that it may send one after the other.
+    empty: u8,
     /// Alerts that the peer may still send though they mean nothing.
     warnings: u8,
     /// The peer has been answered, though the answer has not left.
@@ -85,6 +87,7 @@ impl<T> Stream<T> {
             unsent: Unsent::default(),
             message: Vec::new(),
             requests: REQUESTS,
+            empty: EMPTY,
             warnings: WARNINGS,
             renews: false,
             ended,
@@ -110,6 +113,10 @@ impl<T> Stream<T> {
         if !self.message.is_empty() && kind != ContentType::Handshake {
             return Err(unexpected());
         }
+        self.empty = match content.is_empty() {
+            true => self.empty.checked_sub(1).ok_or(PeerMisbehaved::TooManyEmptyFragments)?,
+            false => EMPTY,
+        };
         match kind {
             ContentType::ApplicationData => {
                 self.requests = REQUESTS;
@@ -397,6 +404,7 @@ const _: () = assert!(BUFFER > SEALED + 4 * OVERHEAD && BUFFER - record::MOST > 
 const SPARES: usize = 4;
 /// As many as the library allows.
 const REQUESTS: u8 = 32;
+const EMPTY: u8 = 32;
 const WARNINGS: u8 = 4;
 /// Levels of alerts.
 const WARNING: u8 = 1;
