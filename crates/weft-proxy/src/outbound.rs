@@ -59,14 +59,14 @@ pub(crate) async fn serve(accepted: Accepted, worker: Rc<Worker>) -> Result<(), 
     }
 }
 
-async fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> Result<(), Refusal> {
+fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> impl Future<Output = Result<(), Refusal>> {
     let settings = &connection.worker.settings;
     let keep_alive = settings
         .outbound_http2_keep_alive_interval
         .map(|interval| KeepAlive { interval, timeout: settings.outbound_http2_keep_alive_timeout });
     let stopping = connection.worker.drain.signal();
     let tuning = Tuning { keep_alive, windows: connection.worker.windows() };
-    serve::run(io, version, tuning, stopping, |message| exchange(connection.clone(), message)).await
+    serve::run(io, version, tuning, stopping, move |message| exchange(connection.clone(), message))
 }
 
 /// One request: route, balance, connect. Its record accounts for whatever comes of it.

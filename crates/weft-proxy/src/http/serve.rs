@@ -5,6 +5,8 @@
 
 use std::pin::{Pin, pin};
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use tokio::sync::watch;
 use weft_core::http1::Limits;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
@@ -14,28 +16,37 @@ use super::{Broken, Message, Sink, Source, Version, h1, h2};
 use crate::io::Io;
 
 /// Calls `handle` for every request until the client closes, the connection fails, or `stopping` turns true and what is under way ended.
-pub(crate) async fn run<F>(
+///
+/// No `async fn`, which would hold the stream, and with it room in every idle connection, beside what the stream has become.
+pub(crate) fn run<F>(
     io: Io,
     version: Version,
     tuning: Tuning,
     stopping: watch::Receiver<bool>,
     handle: impl Fn(Box<Message>) -> F,
-) -> Result<(), Refusal>
+) -> impl Future<Output = Result<(), Refusal>>
 where
     F: Future<Output = ()> + 'static,
 {
     match version {
-        Version::H1 => http1(io, stopping, handle).await,
+        Version::H1 => {
+            Either::Left(http1(h1::server::Server::new(io, Limits::default(), h1::server::Timeouts::default()), stopping, handle))
+        }
         // Twice the size of the other, which many idle connections would hold for nothing.
-        Version::H2 => in_place(|| h2::server::serve(io, tuning, stopping, handle)).await.map_err(|why| broken(&why)),
+        Version::H2 => {
+            Either::Right(in_place(|| h2::server::serve(io, tuning, stopping, handle)).map(|served| served.map_err(|why| broken(&why))))
+        }
     }
 }
 
-async fn http1<F>(io: Io, stopping: watch::Receiver<bool>, handle: impl Fn(Box<Message>) -> F) -> Result<(), Refusal>
+async fn http1<F>(
+    mut server: h1::server::Server,
+    stopping: watch::Receiver<bool>,
+    handle: impl Fn(Box<Message>) -> F,
+) -> Result<(), Refusal>
 where
     F: Future<Output = ()>,
 {
-    let mut server = h1::server::Server::new(io, Limits::default(), h1::server::Timeouts::default());
     let mut stopped = pin!(async move {
         let mut stopping = stopping;
         // An error means that the process is ending.
@@ -55,7 +66,7 @@ where
             None => {
                 winding = true;
                 server.wind_down();
-                server.next().await
+                Box::pin(server.next()).await
             }
         };
         served = true;
@@ -78,7 +89,7 @@ where
                 server.wind_down();
                 handling.await;
                 // Closes so that what the client still sends does not reset the answer on its way.
-                let _ = server.next().await;
+                let _ = Box::pin(server.next()).await;
                 return Ok(());
             }
         }
@@ -88,7 +99,7 @@ where
 /// As `Box::pin`, but the future is made where it stays. Made before there is room for it, all of it would be copied there: it is mostly
 /// room for what has not begun.
 #[inline(always)]
-pub(super) fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+pub(crate) fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     Box::into_pin(Box::write(Box::new_uninit(), make()))
 }
 

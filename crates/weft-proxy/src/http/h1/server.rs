@@ -70,9 +70,9 @@ impl Server {
         }
         let head = match timeout(self.timeouts.head, self.head()).await {
             Ok(Ok(head)) => head,
-            Ok(Err(Ended::Rejected(rejected))) => return self.reject(rejected).await,
+            Ok(Err(Ended::Rejected(rejected))) => return Box::pin(self.reject(rejected)).await,
             Ok(Err(broken)) => return Err(broken),
-            Err(_) => return self.reject(TOO_SLOW).await,
+            Err(_) => return Box::pin(self.reject(TOO_SLOW)).await,
         };
         let Some((request, framing)) = head else { return Ok(None) };
         Ok(Some(self.begin(request, framing)))
