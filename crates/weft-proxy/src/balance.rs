@@ -85,9 +85,20 @@ impl Balancer {
         random: &mut impl FnMut() -> u32,
     ) -> Result<Rc<Slot>, Refusal> {
         self.apply();
-        if let Some(slot) = self.choose(clock::now(), tried, random) {
-            return Ok(slot);
+        match self.choose(clock::now(), tried, random) {
+            Some(slot) => Ok(slot),
+            // On the heap: hardly a request has to wait.
+            None => Box::pin(self.wait(tried, queue, deadline, random)).await,
         }
+    }
+
+    async fn wait(
+        &self,
+        tried: &[SocketAddr],
+        queue: Queue,
+        deadline: Instant,
+        random: &mut impl FnMut() -> u32,
+    ) -> Result<Rc<Slot>, Refusal> {
         loop {
             // Watched before looked at, so that a set published in between is not missed.
             let changed = self.published.changed();

@@ -117,8 +117,28 @@ impl Peer {
 
     /// A connection that takes one request.
     pub(crate) async fn http(&self, version: Version, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
+        match self.kept(version, age) {
+            Some(kept) => Ok(kept),
+            // On the heap: nearly every request finds a connection, and room for opening one is moved about with it.
+            None => Box::pin(self.opened(version, age, worker)).await,
+        }
+    }
+
+    /// One that is there already.
+    fn kept(&self, version: Version, age: Age) -> Option<Upstream> {
+        match (version, age) {
+            (Version::H1, Age::Fresh) | (Version::H2, Age::Settled) => None,
+            (Version::H1, _) => self.idle().map(Upstream::H1),
+            (Version::H2, _) => self.open_shared().map(Upstream::H2),
+        }
+    }
+
+    async fn opened(&self, version: Version, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
         match version {
-            Version::H1 => self.http1(age, worker).await,
+            Version::H1 => {
+                let io = self.open(Session::Http(Version::H1), worker).await?;
+                Ok(Upstream::H1(h1::client::Connection::new(io)))
+            }
             Version::H2 => {
                 let connection = self.http2(worker).await?;
                 if age == Age::Settled {
@@ -146,20 +166,22 @@ impl Peer {
 
     /// Closes idle HTTP/1 connections that were kept for long enough.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.idle.borrow_mut().retain(|(_, since)| now.saturating_duration_since(*since) < self.way.idle);
+        // The oldest come first, so that those that are kept need no look: this is done after every exchange.
+        let mut idle = self.idle.borrow_mut();
+        let old = idle.partition_point(|(_, since)| now.saturating_duration_since(*since) >= self.way.idle);
+        idle.drain(..old);
     }
 
-    async fn http1(&self, age: Age, worker: &Worker) -> Result<Upstream, Refusal> {
+    /// The newest first: it is the least likely to be closed by the server, and the others may run out.
+    fn idle(&self) -> Option<h1::client::Connection> {
         let now = clock::now();
-        // The newest first: it is the least likely to be closed by the server, and the others may run out.
-        let kept = || if age != Age::Fresh { self.idle.borrow_mut().pop() } else { None };
-        while let Some((connection, since)) = kept() {
+        let mut idle = self.idle.borrow_mut();
+        while let Some((connection, since)) = idle.pop() {
             if now.saturating_duration_since(since) < self.way.idle && connection.is_reusable() {
-                return Ok(Upstream::H1(connection));
+                return Some(connection);
             }
         }
-        let io = self.open(Session::Http(Version::H1), worker).await?;
-        Ok(Upstream::H1(h1::client::Connection::new(io)))
+        None
     }
 
     async fn http2(&self, worker: &Worker) -> Result<h2::client::Connection, Refusal> {

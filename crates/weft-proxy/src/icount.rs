@@ -104,6 +104,8 @@ impl World {
 fn worker(name: &'static str, certificate: Mesh, endpoint: Option<Arc<Endpoint>>) -> Rc<Worker> {
     let mut environment = crate::settings::tests::least();
     environment.insert("LINKERD2_PROXY_IDENTITY_LOCAL_NAME", name);
+    // Whoever counts instructions makes everything slow.
+    environment.insert("LINKERD2_PROXY_INBOUND_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT", "1h");
     let settings = Arc::new(Settings::read(|name| environment.get(name).map(ToString::to_string)).expect("settings"));
     let endpoints = Endpoints { exists: true, endpoints: endpoint.into_iter().map(|endpoint| (endpoint.addr, endpoint)).collect() };
     let view = fixed(&settings, Discovery::Policy(Arc::new(policy())), endpoints);

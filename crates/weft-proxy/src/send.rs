@@ -26,6 +26,7 @@ use crate::account::Record;
 use crate::clock;
 use crate::connect::Age;
 use crate::http::exchange::{self, Done, Failed, How, Unanswered};
+use crate::http::serve::in_place;
 use crate::http::{Message, Upstream, Version, orig_proto};
 use crate::io::Io;
 use crate::worker::Worker;
@@ -170,7 +171,8 @@ impl Trial<'_> {
             Upstream::H2(_) => None,
         };
         let mut observer = Observer { trial: self, method: &method, chosen, carried, answering, record, next: None };
-        let ended = exchange::run(message, upstream, &mut observer).await;
+        // Made where it stays, or its kilobytes would be moved here: 0.8 % fewer instructions for a request.
+        let ended = in_place(|| exchange::run(message, upstream, &mut observer)).await;
         let Observer { mut chosen, next, .. } = observer;
         if let Some(connection) = own {
             chosen.peer().give_back(connection);
