@@ -49,11 +49,13 @@ class Samples:
             self._values.setdefault((scenario, peer, metric), []).append(value)
 
     def records(self) -> list[Record]:
-        """One record for each metric."""
-        return [
+        """One record for each metric, those of a scenario together."""
+        scenarios = list(dict.fromkeys(scenario for scenario, _, _ in self._values))
+        records = [
             Record(scenario, peer, metric, UNITS[metric], median(values), min(values), max(values), len(values))
             for (scenario, peer, metric), values in self._values.items()
         ]
+        return sorted(records, key=lambda record: scenarios.index(record.scenario))
 
 
 def percentile(ordered: Sequence[float], part: float) -> float:

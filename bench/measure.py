@@ -1,6 +1,11 @@
-"""Asks every scenario of every peer, interleaved: one repetition of all peers, then the next. Returns the records."""
+"""Asks every scenario of every peer, interleaved: one repetition of all peers, then the next. Returns the records.
 
-from collections.abc import Sequence
+Scenarios of the same order are interleaved too: some of our goals compare them with each other.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, product
+from operator import attrgetter
 
 from bench import loads, rests
 from bench.figures import Record, Samples
@@ -17,19 +22,24 @@ def run(
     samples = Samples()
     failed: set[str] = set()
     try:
-        for scenario in scenarios:
-            for number in range(effort.runs):
-                say(f"{scenario.name}: run {number + 1} of {effort.runs}")
-                for peer in (each for each in peers if each.asked(scenario)):
-                    try:
-                        samples.add(scenario.name, peer.name, ask(scenario, peer, mesh, effort))
-                    except (RequestsFailed, TimeoutError, ValueError) as problem:
-                        say(f"no figures of this run for {peer.name}: {problem}")
-                        failed.add(peer.name)
+        for scenario, peer in turns(scenarios, peers, effort.runs):
+            try:
+                samples.add(scenario.name, peer.name, ask(scenario, peer, mesh, effort))
+            except (RequestsFailed, TimeoutError, ValueError) as problem:
+                say(f"no figures of this run for {peer.name}: {problem}")
+                failed.add(peer.name)
     finally:
         for peer in peers:
             peer.stop()
     return samples.records(), failed
+
+
+def turns(scenarios: Sequence[Scenario], peers: Sequence[Peer], runs: int) -> Iterator[tuple[Scenario, Peer]]:
+    """What is asked of whom, one after the other. Says which repetition begins."""
+    for _, of_one_order in groupby(scenarios, attrgetter("order")):
+        for number, scenario in product(range(runs), list(of_one_order)):
+            say(f"{scenario.name}: run {number + 1} of {runs}")
+            yield from ((scenario, peer) for peer in peers if peer.asked(scenario))
 
 
 def ask(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:

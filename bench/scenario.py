@@ -32,7 +32,7 @@ DEFAULT = Tuning()
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One question. `order` decides when it is asked: memory at rest comes before any load."""
+    """One question. `order` decides when it is asked: memory at rest before any load, those of one in turns."""
 
     name: str
     title: str

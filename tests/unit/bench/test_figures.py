@@ -23,6 +23,15 @@ def test_a_record_has_the_median_and_the_spread():
     ]
 
 
+def test_records_of_a_scenario_stand_together():
+    """Requirement: also where scenarios were asked in turns, and one had nothing to say at first."""
+    samples = Samples()
+    for name, peer in (("one", "weft"), ("two", "weft"), ("one", "envoy"), ("two", "envoy")):
+        samples.add(name, peer, {"p50_ms": 1.0})
+    said = [(each.scenario, each.peer) for each in samples.records()]
+    assert said == [("one", "weft"), ("one", "envoy"), ("two", "weft"), ("two", "envoy")]
+
+
 def test_a_percentile_is_one_of_the_samples():
     """Requirement: nearest rank, the last sample at most."""
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
