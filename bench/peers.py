@@ -193,7 +193,7 @@ class Weft:
 
 def label_sets(metrics: str) -> int:
     """Of Prometheus' text: a histogram's buckets and its sum belong to its count, which is one."""
-    samples = [line.partition("{")[0] for line in metrics.splitlines() if not line.startswith("#")]
+    samples = [line.partition("{")[0].partition(" ")[0] for line in metrics.splitlines() if not line.startswith("#")]
     return sum(not name.endswith(("_bucket", "_sum")) for name in samples)
 
 

@@ -39,6 +39,10 @@ size_bucket{a="1",le="1"} 2
 size_bucket{a="1",le="+Inf"} 6
 size_sum{a="1"} 24
 size_count{a="1"} 6
+# TYPE wait histogram
+wait_bucket{le="+Inf"} 6
+wait_sum 24
+wait_count 6
 up 1
 """
-    assert peers.label_sets(text) == 4
+    assert peers.label_sets(text) == 5
