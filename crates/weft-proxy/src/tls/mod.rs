@@ -4,6 +4,7 @@
 //! by all workers so that session tickets work whichever worker accepts. Session tickets die with the certificate and anchors they were
 //! made under, because a resumed session skips the chain check.
 
+mod cipher;
 mod handshake;
 mod record;
 pub(crate) mod stream;

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use rustls::{AlertDescription, ConnectionTrafficSecrets, ContentType};
+
+use super::cipher::{Cipher, NONCE, Suite, TAG};
 
 /// The first bytes of a record: its type, a version and the length of the rest.
 pub(super) const HEAD: usize = 5;
@@ -15,8 +16,6 @@ pub(super) const HEAD: usize = 5;
 const VERSION: u8 = 3;
 /// The type behind the content.
 const KIND: usize = 1;
-/// What proves that a record is untouched; all suites of TLS 1.3 have the same.
-const TAG: usize = 16;
 /// What a record adds to its content.
 pub(super) const OVERHEAD: usize = HEAD + KIND + TAG;
 /// The most that one record may hold.
@@ -32,32 +31,32 @@ pub(super) struct Wrong(pub(super) AlertDescription);
 
 /// A key with the number of records that it was used for.
 struct Key {
-    key: LessSafeKey,
-    iv: [u8; ring::aead::NONCE_LEN],
+    cipher: Cipher,
+    iv: [u8; NONCE],
     used: u64,
 }
 
 impl Key {
     fn new((used, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Self, rustls::Error> {
-        let (algorithm, key, iv) = match &secrets {
-            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),
-            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (&AES_256_GCM, key, iv),
-            ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (&CHACHA20_POLY1305, key, iv),
+        let (suite, key, iv) = match &secrets {
+            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (Suite::Aes128Gcm, key, iv),
+            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (Suite::Aes256Gcm, key, iv),
+            ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (Suite::Chacha20Poly1305, key, iv),
             _ => return Err(unusable()),
         };
-        let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| unusable())?;
+        let cipher = Cipher::new(suite, key.as_ref()).ok_or_else(unusable)?;
         let iv = iv.as_ref().try_into().map_err(|_| unusable())?;
-        Ok(Key { key: LessSafeKey::new(key), iv, used })
+        Ok(Key { cipher, iv, used })
     }
 
     /// For the next record: one that was used before would give the key away.
-    fn nonce(&mut self) -> Option<Nonce> {
+    fn nonce(&mut self) -> Option<[u8; NONCE]> {
         let mut nonce = self.iv;
         for (byte, number) in nonce[4..].iter_mut().zip(self.used.to_be_bytes()) {
             *byte ^= number;
         }
         self.used = self.used.checked_add(1)?;
-        Some(Nonce::assume_unique_for_key(nonce))
+        Some(nonce)
     }
 }
 
@@ -86,25 +85,35 @@ impl Sealer {
         self.0.used
     }
 
-    /// Adds a record to `out` with the content that `fill` adds, which is no more than [`CONTENT`] bytes. Fails when the key has made all
-    /// the records that it can.
-    pub(super) fn seal(&mut self, kind: ContentType, out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Wrong> {
-        let exhausted = || Wrong(AlertDescription::InternalError);
+    /// Adds a record with `content`, no more than [`CONTENT`] bytes, to `out`. Fails when the key has made all the records that it can.
+    pub(super) fn seal(&mut self, kind: ContentType, content: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
+        let head = head(content.len())?;
+        let nonce = self.0.nonce().ok_or(EXHAUSTED)?;
+        out.extend_from_slice(&head);
+        self.0.cipher.seal_from(nonce, &head, content, kind.into(), out).ok_or(EXHAUSTED)
+    }
+
+    /// The same with content that `fill` adds to `out`, since it lies in pieces.
+    pub(super) fn gather(&mut self, kind: ContentType, out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Wrong> {
         let start = out.len();
         out.extend_from_slice(&[0; HEAD]);
+        let inner = out.len();
         fill(out);
-        out.push(kind.into());
-        let length = u16::try_from(out.len() - start - HEAD + TAG).map_err(|_| exhausted())?;
-        let [high, low] = length.to_be_bytes();
-        let head = [ContentType::ApplicationData.into(), VERSION, VERSION, high, low];
-        out[start..start + HEAD].copy_from_slice(&head);
-        let nonce = self.0.nonce().ok_or_else(exhausted)?;
-        let inner = &mut out[start + HEAD..];
-        let tag = self.0.key.seal_in_place_separate_tag(nonce, Aad::from(head), inner).map_err(|_| exhausted())?;
-        out.extend_from_slice(tag.as_ref());
-        Ok(())
+        let head = head(out.len() - inner)?;
+        out[start..inner].copy_from_slice(&head);
+        let nonce = self.0.nonce().ok_or(EXHAUSTED)?;
+        self.0.cipher.seal(nonce, &head, kind.into(), inner, out).ok_or(EXHAUSTED)
     }
 }
+
+/// The head of a record with `content` bytes in it.
+fn head(content: usize) -> Result<[u8; HEAD], Wrong> {
+    let [high, low] = u16::try_from(content + KIND + TAG).map_err(|_| EXHAUSTED)?.to_be_bytes();
+    Ok([ContentType::ApplicationData.into(), VERSION, VERSION, high, low])
+}
+
+/// No record can be made.
+const EXHAUSTED: Wrong = Wrong(AlertDescription::InternalError);
 
 /// Reads records.
 #[derive(Debug)]
@@ -120,7 +129,7 @@ impl Opener {
     pub(super) fn open(&mut self, record: &mut [u8]) -> Result<(ContentType, Range<usize>), Wrong> {
         let Some((head, sealed)) = record.split_first_chunk_mut::<HEAD>() else { return Err(Wrong(AlertDescription::DecodeError)) };
         let nonce = self.0.nonce().ok_or(Wrong(AlertDescription::InternalError))?;
-        let inner = self.0.key.open_in_place(nonce, Aad::from(*head), sealed).map_err(|_| Wrong(AlertDescription::BadRecordMac))?;
+        let inner = self.0.cipher.open(nonce, head, sealed).ok_or(Wrong(AlertDescription::BadRecordMac))?;
         if inner.len() > CONTENT + KIND {
             return Err(Wrong(AlertDescription::RecordOverflow));
         }

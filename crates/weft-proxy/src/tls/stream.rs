@@ -65,6 +65,25 @@ struct Unsent {
     sent: usize,
 }
 
+/// Content in the pieces in which it lies.
+struct Pieces<'a> {
+    first: &'a [u8],
+    later: std::slice::Iter<'a, IoSlice<'a>>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Takes what lies together in front, up to `most` bytes: nothing only at the end, or where nothing is wanted.
+    fn take(&mut self, most: usize) -> &'a [u8] {
+        while self.first.is_empty() {
+            let Some(next) = self.later.next() else { break };
+            self.first = next;
+        }
+        let (taken, rest) = self.first.split_at(most.min(self.first.len()));
+        self.first = rest;
+        taken
+    }
+}
+
 impl<T> fmt::Debug for Stream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("opener", &self.opener).field("sealer", &self.sealer).finish_non_exhaustive()
@@ -187,32 +206,41 @@ impl<T> Stream<T> {
     }
 
     fn say(&mut self, kind: ContentType, content: &[u8]) -> Result<(), rustls::Error> {
-        self.sealer.seal(kind, &mut self.unsent.bytes, |out| out.extend_from_slice(content)).map_err(broken)
+        self.sealer.seal(kind, content, &mut self.unsent.bytes).map_err(broken)
     }
 
     /// Seals what is in front of `bufs`, up to [`SEALED`] bytes of it: how many.
     fn seal(&mut self, bufs: &[IoSlice<'_>]) -> Result<usize, rustls::Error> {
-        let mut pieces = bufs.iter().map(|buf| &**buf).filter(|piece| !piece.is_empty());
-        let (mut piece, mut total) = (pieces.next().unwrap_or_default(), 0);
+        let mut pieces = Pieces { first: &[], later: bufs.iter() };
         if self.unsent.bytes.capacity() == 0 {
             self.unsent.bytes = spare();
         }
-        while !piece.is_empty() && total < SEALED {
+        let mut total = 0;
+        while total < SEALED {
+            let most = CONTENT.min(SEALED - total);
+            let piece = pieces.take(most);
+            if piece.is_empty() {
+                break;
+            }
             // The record that says so is one as well.
             if self.sealer.used() + 1 >= self.limit {
                 self.renew()?;
             }
-            let mut room = CONTENT;
-            let fill = |out: &mut Vec<u8>| {
-                while !piece.is_empty() && room > 0 {
-                    let (now, later) = piece.split_at(room.min(piece.len()));
-                    out.extend_from_slice(now);
-                    room -= now.len();
-                    piece = if later.is_empty() { pieces.next().unwrap_or_default() } else { later };
-                }
+            let (kind, out) = (ContentType::ApplicationData, &mut self.unsent.bytes);
+            total += piece.len();
+            // What fills a record by itself is not copied before it is sealed.
+            let sealed = match most - piece.len() {
+                0 => self.sealer.seal(kind, piece, out),
+                mut room => self.sealer.gather(kind, out, |out| {
+                    out.extend_from_slice(piece);
+                    while let more @ [_, ..] = pieces.take(room) {
+                        out.extend_from_slice(more);
+                        room -= more.len();
+                        total += more.len();
+                    }
+                }),
             };
-            self.sealer.seal(ContentType::ApplicationData, &mut self.unsent.bytes, fill).map_err(broken)?;
-            total += CONTENT - room;
+            sealed.map_err(broken)?;
         }
         Ok(total)
     }
@@ -395,11 +423,11 @@ fn give_back(mut bytes: Vec<u8>) {
     });
 }
 
-/// Content that is sealed at once, and leaves in one call: four records.
-const SEALED: usize = 4 * CONTENT;
+/// Content that is sealed at once, and leaves in one call.
+pub(crate) const SEALED: usize = 72 << 10;
 /// Room for that, or for as much behind part of a record; of a size that the allocator has.
 const BUFFER: usize = 80 << 10;
-const _: () = assert!(BUFFER > SEALED + 4 * OVERHEAD && BUFFER - record::MOST > 60 << 10);
+const _: () = assert!(BUFFER > SEALED + SEALED.div_ceil(CONTENT) * OVERHEAD && BUFFER - record::MOST > 60 << 10);
 /// Unused buffers that a worker keeps: streams take one only while they move bytes.
 const SPARES: usize = 4;
 /// As many as the library allows.

@@ -271,7 +271,7 @@ async fn tell(both: &Both, role: Role, pipe: DuplexStream, said: &[Said]) {
                 out.resize(out.len() + padding - 1, 0);
             }
         };
-        sealer.seal(if *padding > 0 { 0 } else { *kind }.into(), &mut bytes, fill).unwrap();
+        sealer.gather(if *padding > 0 { 0 } else { *kind }.into(), &mut bytes, fill).unwrap();
         let sound = bytes[start..].to_vec();
         match *harm {
             Harm::None => {}
@@ -378,7 +378,7 @@ fn a_stream_at_rest_keeps_nothing() {
         ours.write_all(&[7; 100_000]).await.unwrap();
         let (mut sealer, mut bytes) = (Sealer::new(agreed.secrets.tx).unwrap(), Vec::new());
         for _ in 0..3 {
-            sealer.seal(ContentType::ApplicationData, &mut bytes, |out| out.resize(out.len() + CONTENT, 7)).unwrap();
+            sealer.seal(ContentType::ApplicationData, &[7; CONTENT], &mut bytes).unwrap();
         }
         let cut = bytes.len() - 1000;
         pipe.write_all(&bytes[..cut]).await.unwrap();
