@@ -144,7 +144,19 @@ def _service_addresses(name: str) -> dict[str, str]:
 
 
 def _network(directory: Path, role: str) -> int:
-    """The network namespace of an application: nginx shows its configuration's path, the others a variable."""
+    """The network namespace of an application. It may be ready before it shows whose it is.
+
+    Raises MeshError if it does not come.
+    """
+    try:
+        waiting.until(lambda: _application(directory, role) != 0, f"the workload {role}")
+    except TimeoutError as problem:
+        raise MeshError(str(problem)) from problem
+    return os.open(f"/proc/{_application(directory, role)}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _application(directory: Path, role: str) -> int:
+    """The process id of one, 0 if there is none: nginx shows its configuration's path, the others a variable."""
     for pid in processes.all_pids():
         try:
             shown = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -152,8 +164,8 @@ def _network(directory: Path, role: str) -> int:
             continue
         named = f"{directory}/{role}.conf".encode() in shown and processes.program(pid) == "nginx"
         if named or processes.environment(pid).get("WEFT_BENCH_ROLE") == f"{directory}/{role}":
-            return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    raise MeshError(f"the workload {role} does not run")
+            return pid
+    return 0
 
 
 def _write_wrapper(directory: Path, proxy: Path) -> None:
