@@ -423,8 +423,8 @@ fn give_back(mut bytes: Vec<u8>) {
     });
 }
 
-/// Content that is sealed at once, and leaves in one call.
-pub(crate) const SEALED: usize = 72 << 10;
+/// Content that is sealed at once, and leaves in one call: four records.
+const SEALED: usize = 4 * CONTENT;
 /// Room for that, or for as much behind part of a record; of a size that the allocator has.
 const BUFFER: usize = 80 << 10;
 const _: () = assert!(BUFFER > SEALED + SEALED.div_ceil(CONTENT) * OVERHEAD && BUFFER - record::MOST > 60 << 10);

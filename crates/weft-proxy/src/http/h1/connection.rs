@@ -15,7 +15,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use weft_core::http1::{BodyDecoder, BodyFraming, Limits, Piece, chunk_end, encode_chunk_size, encode_last_chunk};
 
-use crate::http::h2::{PIECE, REST};
+use crate::http::h2::PIECE;
 use crate::http::{Broken, Frame};
 use crate::io::Io;
 
@@ -126,9 +126,8 @@ impl Connection {
 
     /// The same for a body: straight into a buffer that is given out without a copy, larger while the peer fills it.
     fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
-        let size = self.read_size();
         let Some(io) = &mut self.io else { return Poll::Ready(Err(Broken::Closed)) };
-        self.read.reserve(size);
+        self.read.reserve(self.read_size);
         let result = pin!(io.read_buf(&mut self.read)).poll(cx);
         if result.is_pending() && self.read.is_empty() {
             // A stream may be quiet for days: no buffer waits with it.
@@ -141,21 +140,8 @@ impl Connection {
         self.eof |= count == 0;
         if count >= self.read_size {
             self.read_size = (self.read_size * 2).min(READ_MOST);
-        } else if self.read.len() < size / WASTED {
-            // What is given out keeps the whole buffer, and small pieces that wait for a slow receiver may be very many.
-            self.read = BytesMut::from(&self.read[..]);
         }
         Poll::Ready(Ok(count))
-    }
-
-    /// How much is read of a body at once.
-    fn read_size(&self) -> usize {
-        match self.body.remaining() {
-            None => self.read_size,
-            // A short rest is read together with what is in front of it.
-            Some(rest) if rest <= (READ_MOST + REST) as u64 => (rest as usize).max(READ_FIRST),
-            Some(_) => READ_MOST,
-        }
     }
 
     pub(super) fn begin_body(&mut self, framing: BodyFraming) {
@@ -322,39 +308,11 @@ pub(super) async fn flush(conn: &Shared) -> Result<(), Broken> {
 
 /// Holds a head of ordinary size and the first bytes of a body in one read.
 const READ_FIRST: usize = 16 * 1024;
+/// What HTTP/2 carries in one frame.
 const READ_MOST: usize = PIECE;
-/// A piece that is smaller than its buffer by this factor is copied out of it.
-const WASTED: usize = 4;
 /// Up to this, copying behind the head is cheaper than a second slice.
 const COPIED: usize = 4096;
 /// A head and a small piece may wait for more; beyond this it is written first.
 const WAITING: usize = 16 * 1024;
 /// The end of a chunk's data and of the body.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Requirement: of a body whose length is known as much is read at once as leaves in one frame, and no short rest by itself.
-    #[tokio::test(flavor = "current_thread")]
-    async fn how_much_is_read_at_once() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let conn = Connection::new(Io::new(tcp), Limits::default(), 400);
-        let mut conn = conn.borrow_mut();
-        let sizes = [
-            (BodyFraming::Length(100), READ_FIRST),
-            (BodyFraming::Length(40_000), 40_000),
-            (BodyFraming::Length(65_536 + 4096), 65_536 + 4096),
-            (BodyFraming::Length(65_536 + 4097), 65_536),
-            (BodyFraming::Length(u64::MAX), 65_536),
-            (BodyFraming::Chunked, READ_FIRST),
-            (BodyFraming::UntilClose, READ_FIRST),
-        ];
-        for (framing, size) in sizes {
-            conn.begin_body(framing);
-            assert_eq!(conn.read_size(), size, "{framing:?}");
-        }
-    }
-}
