@@ -217,8 +217,7 @@ impl<T> Stream<T> {
         }
         let mut total = 0;
         while total < SEALED {
-            let most = CONTENT.min(SEALED - total);
-            let piece = pieces.take(most);
+            let piece = pieces.take(CONTENT);
             if piece.is_empty() {
                 break;
             }
@@ -229,7 +228,7 @@ impl<T> Stream<T> {
             let (kind, out) = (ContentType::ApplicationData, &mut self.unsent.bytes);
             total += piece.len();
             // What fills a record by itself is not copied before it is sealed.
-            let sealed = match most - piece.len() {
+            let sealed = match CONTENT - piece.len() {
                 0 => self.sealer.seal(kind, piece, out),
                 mut room => self.sealer.gather(kind, out, |out| {
                     out.extend_from_slice(piece);
@@ -423,11 +422,12 @@ fn give_back(mut bytes: Vec<u8>) {
     });
 }
 
-/// Content that is sealed at once, and leaves in one call: four records.
-const SEALED: usize = 4 * CONTENT;
+/// Records that are sealed at once, and leave in one call; and their content.
+const RECORDS: usize = 4;
+const SEALED: usize = RECORDS * CONTENT;
 /// Room for that, or for as much behind part of a record; of a size that the allocator has.
 const BUFFER: usize = 80 << 10;
-const _: () = assert!(BUFFER > SEALED + SEALED.div_ceil(CONTENT) * OVERHEAD && BUFFER - record::MOST > 60 << 10);
+const _: () = assert!(BUFFER > SEALED + RECORDS * OVERHEAD && BUFFER - record::MOST > 60 << 10);
 /// Unused buffers that a worker keeps: streams take one only while they move bytes.
 const SPARES: usize = 4;
 /// As many as the library allows.
