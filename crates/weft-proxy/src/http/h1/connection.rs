@@ -140,6 +140,9 @@ impl Connection {
         self.eof |= count == 0;
         if count >= self.read_size {
             self.read_size = (self.read_size * 2).min(READ_MOST);
+        } else if self.read.len() < self.read_size / WASTED {
+            // What is given out keeps the whole buffer, and small pieces that wait for a slow receiver may be very many.
+            self.read = BytesMut::from(&self.read[..]);
         }
         Poll::Ready(Ok(count))
     }
@@ -310,6 +313,8 @@ pub(super) async fn flush(conn: &Shared) -> Result<(), Broken> {
 const READ_FIRST: usize = 16 * 1024;
 /// What HTTP/2 carries in one frame.
 const READ_MOST: usize = PIECE;
+/// A piece that is smaller than its buffer by this factor is copied out of it.
+const WASTED: usize = 4;
 /// Up to this, copying behind the head is cheaper than a second slice.
 const COPIED: usize = 4096;
 /// A head and a small piece may wait for more; beyond this it is written first.

@@ -763,6 +763,24 @@ fn a_request_from_http_2_is_put_into_http_1() {
 
 // ---- both
 
+/// Requirement: a small piece of a large body does not keep a large buffer, for very many of them may wait for a slow receiver.
+#[test]
+fn a_small_piece_keeps_no_large_buffer() {
+    run(async {
+        for (framing, piece) in [("content-length: 9000000", "few"), ("transfer-encoding: chunked", "900\r\nfew")] {
+            let (mut peer, mut server) = server().await;
+            peer.write_all(format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n").as_bytes()).await.unwrap();
+            let (_, mut source, sink) = next(&mut server).await;
+            peer.write_all(piece.as_bytes()).await.unwrap();
+            let Some(Frame::Data(data)) = source.frame().await.unwrap() else { panic!("a piece of data") };
+            assert_eq!(data, "few");
+            drop((source, sink, server));
+            let kept = data.try_into_mut().expect("nothing else keeps it").capacity();
+            assert!(kept < 100, "{kept} bytes for three");
+        }
+    });
+}
+
 /// Requirement: a large body in each direction at once, through a server and a client chained in one task, arrives byte for byte.
 #[test]
 fn bodies_stream_in_both_directions_at_once() {
