@@ -85,6 +85,14 @@ class Mesh:
         lines = [f"export {name}={value}\n" for name, value in variables.items()]
         (self.directory / _VARIABLES).write_text("".join(lines))
 
+    def until_settled(self) -> None:
+        """Return when the mesh calls every replica ready, and will not notice later that a proxy was away.
+
+        It looks once a second. A replica that it found without proxy is no endpoint until it is ready again: a request
+        would wait for that, up to 185 ms, instead of the proxies.
+        """
+        waiting.until_steady(lambda: _says_ready(self.name), _LOOKED, "every replica of the mesh being ready")
+
     def redirect(self, ports: dict[tuple[str, int], int]) -> None:
         """In the peers' client namespace: (address, port) -> port of a local proxy, as the mesh does for its own."""
         rules = [
@@ -109,15 +117,19 @@ def _until_ready(process: subprocess.Popen[bytes], said: Path, name: str) -> Non
     def ready() -> bool:
         if process.poll() is not None:
             raise MeshError(f"the mesh did not start:\n{said.read_text(errors='replace')}")
-        try:
-            return bool(client.ask(name, {"do": "ps"}).get("ready"))
-        except WeftError:
-            return False
+        return _says_ready(name)
 
     try:
         waiting.until(ready, "the mesh")
     except TimeoutError as problem:
         raise MeshError(f"{problem}\n{said.read_text(errors='replace')}") from problem
+
+
+def _says_ready(name: str) -> bool:
+    try:
+        return bool(client.ask(name, {"do": "ps"}).get("ready"))
+    except WeftError:
+        return False
 
 
 def _found(directory: Path, name: str) -> Mesh:
@@ -178,3 +190,5 @@ def _write_wrapper(directory: Path, proxy: Path) -> None:
 
 _WRAPPER = "proxy"
 _VARIABLES = "proxy-variables"
+_LOOKED = 1.5
+"""Seconds in which the supervisor has looked at every replica."""

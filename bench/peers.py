@@ -132,6 +132,7 @@ class Weft:
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         self._find(before)
+        self.mesh.until_settled()
 
     def tune(self, tuning: Tuning) -> None:
         """Its destinations are the mesh's Services, which no proxy has to be told."""

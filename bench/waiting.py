@@ -19,6 +19,19 @@ def until(condition: Callable[[], bool], what: str, pause: float = 0.02) -> None
         time.sleep(pause)
 
 
+def until_steady(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Return once the condition has held so long without a break. Raises TimeoutError after a minute."""
+    since = time.monotonic()
+
+    def held() -> bool:
+        nonlocal since
+        if not condition():
+            since = time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    until(held, what)
+
+
 def listening(network: int, host: str, port: int) -> bool:
     """Whether a connection is accepted there."""
     try:
