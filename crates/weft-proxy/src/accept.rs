@@ -38,7 +38,6 @@ pub(crate) enum Listening {
 pub(crate) async fn run<F>(
     listener: TcpListener,
     listening: Listening,
-    options: socket::Options,
     limit: usize,
     drain: Rc<Drain>,
     serve: impl Fn(Accepted) -> F + 'static,
@@ -52,7 +51,7 @@ pub(crate) async fn run<F>(
             let reason = format!("{limit} connections are open in this worker already");
             return full(peer, &Refusal::new(Stage::Accept, Blame::Proxy, Retry::Safe, Cause::LoadShed, reason));
         };
-        match arrive(stream, peer, &options) {
+        match arrive(stream, peer) {
             Ok(accepted) => {
                 let serve = serve.clone();
                 // Called within: a future that is made before has its room twice, 2.6 KB of every idle connection.
@@ -95,8 +94,7 @@ fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr
     })
 }
 
-fn arrive(stream: TcpStream, peer: SocketAddr, options: &socket::Options) -> io::Result<Accepted> {
-    socket::prepare(&stream, options)?;
+fn arrive(stream: TcpStream, peer: SocketAddr) -> io::Result<Accepted> {
     let original = socket::original_destination(&stream)?;
     Ok(Accepted { stream, peer: socket::canonical(peer), original })
 }

@@ -92,8 +92,8 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
             log_level,
             shutdown: settings.shutdown_endpoint.then_some(asked_to_stop),
         };
-        let listener =
-            socket::register(listen(settings.admin_listen, ADMIN_BACKLOG)?).map_err(|error| format!("the admin port: {error}"))?;
+        let listener = socket::register(listen(settings.admin_listen, ADMIN_BACKLOG)?, &socket::Options::default())
+            .map_err(|error| format!("the admin port: {error}"))?;
         tokio::task::spawn_local(admin::serve(listener, Arc::new(admin)));
         identity.start(&settings);
         tokio::task::spawn_local(driver.run());
@@ -148,14 +148,14 @@ fn worker(parts: Parts) -> Result<(), String> {
         }
         let worker = Rc::new(Worker::new(settings.clone(), view, mesh, accounts, drain.clone(), random()));
         let from_elsewhere = socket::Options {
-            mark: None,
             keepalive: Some(settings.inbound_accept_keepalive),
             user_timeout: Some(settings.inbound_accept_user_timeout),
+            ..socket::Options::default()
         };
         let from_here = socket::Options {
-            mark: None,
             keepalive: settings.outbound_accept_keepalive,
             user_timeout: settings.outbound_accept_user_timeout,
+            ..socket::Options::default()
         };
         accepting(inbound, Direction::Inbound, from_elsewhere, limit, &worker, inbound::serve)?;
         for listener in outbound {
@@ -180,7 +180,7 @@ fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
 ) -> Result<(), String> {
     let failed = |error| format!("the {} port: {error}", direction.name());
     let at = listener.local_addr().map_err(failed)?;
-    let listener = socket::register(listener).map_err(failed)?;
+    let listener = socket::register(listener, &options).map_err(failed)?;
     let listening = match direction {
         Direction::Inbound => Listening::UntilStopping,
         Direction::Outbound => Listening::Always,
@@ -196,7 +196,7 @@ fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
         }
     };
     let closed = move |peer, refusal: &_| full.accounts.stream_refused(direction, peer, at, refusal);
-    tokio::task::spawn_local(accept::run(listener, listening, options, limit, worker.drain.clone(), serve, closed));
+    tokio::task::spawn_local(accept::run(listener, listening, limit, worker.drain.clone(), serve, closed));
     Ok(())
 }
 
