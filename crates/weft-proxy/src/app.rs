@@ -155,6 +155,7 @@ fn worker(parts: Parts) -> Result<(), String> {
         let from_here = socket::Options {
             keepalive: settings.outbound_accept_keepalive,
             user_timeout: settings.outbound_accept_user_timeout,
+            application: true,
             ..socket::Options::default()
         };
         accepting(inbound, Direction::Inbound, from_elsewhere, limit, &worker, inbound::serve)?;

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::BorrowedFd;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
@@ -19,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) mark: Option<u32>,
     pub(crate) keepalive: Option<Duration>,
     pub(crate) user_timeout: Option<Duration>,
+    /// The other end is the application that this proxy stands beside: what it sends comes at once and in bulk, see [`UNREAD`].
+    pub(crate) application: bool,
 }
 
 /// Listens with `SO_REUSEPORT`, so that every worker has a queue of its own. `[::]` takes IPv4 as well.
@@ -131,9 +134,20 @@ pub(crate) fn reset_all() {
 /// megabytes, which are out of every cache when their turn comes: opaque bytes both ways took 2.5 times Envoy's processor time, now 1.2 times.
 const UNSENT: u32 = 128 << 10;
 
+/// Room for bytes of the application's that have come and that nobody has read (SO_RCVBUF). The kernel makes room by what comes within a round
+/// trip, and on one machine that is over before much has come: the application is stopped and woken again and again. This takes 0.91 of the
+/// processor time of 1 MiB bodies (95 % interval 0.89 to 0.93), twice as much the same; a quarter would cost 1.15, an eighth 1.29.
+const UNREAD: usize = 1 << 20;
+/// The most room that may be asked for. The kernel gives that and no more, without a word.
+static MOST_UNREAD: LazyLock<usize> =
+    LazyLock::new(|| std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok().and_then(|most| most.trim().parse().ok()).unwrap_or(0));
+
 fn apply(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT)?;
+    if options.application && *MOST_UNREAD >= UNREAD {
+        socket.set_recv_buffer_size(UNREAD)?;
+    }
     if let Some(time) = options.keepalive {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(time))?;
     }
@@ -190,6 +204,24 @@ mod tests {
                 assert!(socket.keepalive().expect("keepalive") && stream.nodelay().expect("no delay"));
                 assert_eq!((socket.tcp_keepalive_time().expect("time"), socket.tcp_keepalive_interval().expect("interval")), (time, time));
                 assert_eq!(socket.tcp_user_timeout().expect("limit"), Some(limit));
+            }
+        });
+    }
+
+    /// Requirement: either end of a connection with the application has room for much that it sends, where the kernel lets it; the kernel
+    /// says twice as much, since its own records count too. Other connections are left to the kernel.
+    #[test]
+    fn the_application_finds_room() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(async {
+            for application in [true, false] {
+                let options = Options { application, ..Options::default() };
+                let listener = register(listen(local("127.0.0.1:0"), true, 8).expect("listen"), &options).expect("register");
+                let (connected, accepted) = tokio::join!(connect(listener.local_addr().expect("address"), &options), listener.accept());
+                for stream in [connected.expect("connect"), accepted.expect("accept").0] {
+                    let room = SockRef::from(&stream).recv_buffer_size().expect("room");
+                    assert_eq!(room == 2 * UNREAD, application && *MOST_UNREAD >= UNREAD);
+                }
             }
         });
     }

@@ -190,6 +190,7 @@ impl Worker {
             mark: s.mark,
             keepalive: Some(s.outbound_connect_keepalive),
             user_timeout: Some(s.outbound_connect_user_timeout),
+            application: false,
         };
         Way {
             direction: Direction::Outbound,
@@ -203,8 +204,12 @@ impl Worker {
 
     fn inbound_way(&self) -> Way {
         let s = &self.settings;
-        let options =
-            socket::Options { mark: s.mark, keepalive: s.inbound_connect_keepalive, user_timeout: s.inbound_connect_user_timeout };
+        let options = socket::Options {
+            mark: s.mark,
+            keepalive: s.inbound_connect_keepalive,
+            user_timeout: s.inbound_connect_user_timeout,
+            application: true,
+        };
         Way {
             direction: Direction::Inbound,
             options,
