@@ -289,7 +289,7 @@ const RESETS_REMEMBERED: usize = 1024;
 /// still under way when a connection is left (`watch::Seen::is_worn`); a stream's record, some 400 bytes, waits for each to be told.
 const ERRORS: usize = 10_000;
 /// The largest frame that is taken. From another proxy eight times the usual: with [`PIECE`] in it, such a frame fills eight TLS records, which
-/// leave in two calls; the same in usual ones is sixteen records, eight of them for nine bytes, and eight calls. And the application that it is for
+/// leave in one call; the same in usual ones is sixteen records, eight of them for nine bytes, and eight calls. And the application that it is for
 /// is woken once for it. With reading as much at once below TLS frames of 64 KiB save 6 % of the processor time of 1 MiB bodies and 8 % of that
 /// of 100 MiB, frames of 128 KiB 5 % more (95 % interval 3 to 7), frames of 256 KiB less than that.
 fn frame(io: &Io) -> u32 {
