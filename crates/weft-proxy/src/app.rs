@@ -36,6 +36,7 @@ use crate::metrics::{Format, Registry};
 use crate::process::Process;
 use crate::ready::Readiness;
 use crate::settings::Settings;
+use crate::socket::Options;
 use crate::tls::{Absence, Certified, Mesh, Standing};
 use crate::worker::Worker;
 use crate::{clock, inbound, outbound, residence, settings, socket};
@@ -67,6 +68,17 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
         let listening = readiness.awaits("listeners");
         let mut access = AccessLog::start(settings.access_log)?;
         let mut workers = Vec::new();
+        let from_elsewhere = Options {
+            keepalive: Some(settings.inbound_accept_keepalive),
+            user_timeout: Some(settings.inbound_accept_user_timeout),
+            ..Options::default()
+        };
+        let from_here = Options {
+            keepalive: settings.outbound_accept_keepalive,
+            user_timeout: settings.outbound_accept_user_timeout,
+            application: true,
+            ..Options::default()
+        };
         for number in 0..settings.cores.max(1) {
             let parts = Parts {
                 settings: settings.clone(),
@@ -74,8 +86,11 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
                 mesh: mesh.clone(),
                 registry: registry.clone(),
                 stopping: stopping.clone(),
-                inbound: listen(settings.inbound_listen, settings.inbound_backlog)?,
-                outbound: outbound.iter().map(|addr| listen(*addr, settings.outbound_backlog)).collect::<Result<_, String>>()?,
+                inbound: listen(settings.inbound_listen, settings.inbound_backlog, &from_elsewhere)?,
+                outbound: outbound
+                    .iter()
+                    .map(|addr| listen(*addr, settings.outbound_backlog, &from_here))
+                    .collect::<Result<_, String>>()?,
                 limit,
                 access: access.lines(),
             };
@@ -92,7 +107,7 @@ pub(crate) fn run(settings: Settings, environment: Vec<(String, String)>, log_le
             log_level,
             shutdown: settings.shutdown_endpoint.then_some(asked_to_stop),
         };
-        let listener = socket::register(listen(settings.admin_listen, ADMIN_BACKLOG)?, &socket::Options::default())
+        let listener = socket::register(listen(settings.admin_listen, ADMIN_BACKLOG, &Options::default())?)
             .map_err(|error| format!("the admin port: {error}"))?;
         tokio::task::spawn_local(admin::serve(listener, Arc::new(admin)));
         identity.start(&settings);
@@ -147,20 +162,9 @@ fn worker(parts: Parts) -> Result<(), String> {
             accounts = accounts.with_access_log(format, lines, clock::wall);
         }
         let worker = Rc::new(Worker::new(settings.clone(), view, mesh, accounts, drain.clone(), random()));
-        let from_elsewhere = socket::Options {
-            keepalive: Some(settings.inbound_accept_keepalive),
-            user_timeout: Some(settings.inbound_accept_user_timeout),
-            ..socket::Options::default()
-        };
-        let from_here = socket::Options {
-            keepalive: settings.outbound_accept_keepalive,
-            user_timeout: settings.outbound_accept_user_timeout,
-            application: true,
-            ..socket::Options::default()
-        };
-        accepting(inbound, Direction::Inbound, from_elsewhere, limit, &worker, inbound::serve)?;
+        accepting(inbound, Direction::Inbound, limit, &worker, inbound::serve)?;
         for listener in outbound {
-            accepting(listener, Direction::Outbound, from_here, limit, &worker, outbound::serve)?;
+            accepting(listener, Direction::Outbound, limit, &worker, outbound::serve)?;
         }
         let sweeping = worker.clone();
         tokio::task::spawn_local(async move { sweeping.sweep().await });
@@ -174,14 +178,13 @@ fn worker(parts: Parts) -> Result<(), String> {
 fn accepting<F: Future<Output = Result<(), Refusal>> + 'static>(
     listener: TcpListener,
     direction: Direction,
-    options: socket::Options,
     limit: usize,
     worker: &Rc<Worker>,
     serve: fn(Accepted, Rc<Worker>) -> F,
 ) -> Result<(), String> {
     let failed = |error| format!("the {} port: {error}", direction.name());
     let at = listener.local_addr().map_err(failed)?;
-    let listener = socket::register(listener, &options).map_err(failed)?;
+    let listener = socket::register(listener).map_err(failed)?;
     let listening = match direction {
         Direction::Inbound => Listening::UntilStopping,
         Direction::Outbound => Listening::Always,
@@ -386,8 +389,8 @@ async fn finished<T>(workers: Vec<JoinHandle<T>>) {
     }
 }
 
-fn listen(addr: SocketAddr, backlog: i32) -> Result<TcpListener, String> {
-    socket::listen(addr, true, backlog).map_err(|error| format!("{addr} cannot be listened on: {error}"))
+fn listen(addr: SocketAddr, backlog: i32, options: &Options) -> Result<TcpListener, String> {
+    socket::listen(addr, true, backlog, options).map_err(|error| format!("{addr} cannot be listened on: {error}"))
 }
 
 /// How many connections each worker may have open. One that is carried takes a descriptor on either side; a tenth of them is kept for idle

@@ -27,11 +27,13 @@ pub(crate) struct Options {
 /// Listens with `SO_REUSEPORT`, so that every worker has a queue of its own. `[::]` takes IPv4 as well.
 ///
 /// The first worker's listener is probed without it: a second proxy would otherwise silently take half of the traffic.
-pub(crate) fn listen(addr: SocketAddr, shared: bool, backlog: i32) -> io::Result<std::net::TcpListener> {
+///
+/// What is accepted inherits the options, from the first connection on.
+pub(crate) fn listen(addr: SocketAddr, shared: bool, backlog: i32, options: &Options) -> io::Result<std::net::TcpListener> {
     let socket = match Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)) {
         // A kernel without IPv6: what is meant for both families is for the one that is there.
         Err(error) if error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) && addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
-            return listen((Ipv4Addr::UNSPECIFIED, addr.port()).into(), shared, backlog);
+            return listen((Ipv4Addr::UNSPECIFIED, addr.port()).into(), shared, backlog, options);
         }
         socket => socket?,
     };
@@ -40,6 +42,7 @@ pub(crate) fn listen(addr: SocketAddr, shared: bool, backlog: i32) -> io::Result
     if addr.is_ipv6() {
         socket.set_only_v6(false)?;
     }
+    apply(&SockRef::from(&socket), options)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     if shared {
@@ -50,7 +53,7 @@ pub(crate) fn listen(addr: SocketAddr, shared: bool, backlog: i32) -> io::Result
 
 /// Fails with `AddrInUse` when another process listens on the address.
 pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
-    listen(addr, false, 0).map(drop)
+    listen(addr, false, 0, &Options::default()).map(drop)
 }
 
 /// Those of the addresses that this machine has: one without IPv6, for example, has no [::1]. Fails as `probe` does on any of them, and
@@ -77,9 +80,8 @@ fn absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
 }
 
-/// Hands a bound listener to the runtime that runs now. The connections that it accepts inherit the options.
-pub(crate) fn register(listener: std::net::TcpListener, options: &Options) -> io::Result<TcpListener> {
-    apply(&SockRef::from(&listener), options)?;
+/// Hands a bound listener to the runtime that runs now.
+pub(crate) fn register(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
@@ -172,7 +174,7 @@ mod tests {
     fn one_listener_takes_both_families() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         runtime.block_on(async {
-            let listener = register(listen(local("[::]:0"), true, 8).expect("listen"), &Options::default()).expect("register");
+            let listener = register(listen(local("[::]:0"), true, 8, &Options::default()).expect("listen")).expect("register");
             let port = listener.local_addr().expect("address").port();
             for to in [SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)] {
                 let options = Options::default();
@@ -195,10 +197,10 @@ mod tests {
         runtime.block_on(async {
             let (time, limit) = (Duration::from_secs(10), Duration::from_secs(30));
             let options = Options { keepalive: Some(time), user_timeout: Some(limit), ..Options::default() };
-            let listener = register(listen(local("127.0.0.1:0"), true, 8).expect("listen"), &options).expect("register");
-            let to = listener.local_addr().expect("address");
-            let (connected, accepted) = tokio::join!(connect(to, &options), listener.accept());
-            let (client, server) = (connected.expect("connect"), accepted.expect("accept").0);
+            let listener = listen(local("127.0.0.1:0"), true, 8, &options).expect("listen");
+            // Before anybody accepts.
+            let client = connect(listener.local_addr().expect("address"), &options).await.expect("connect");
+            let server = register(listener).expect("register").accept().await.expect("accept").0;
             for stream in [client, server] {
                 let socket = SockRef::from(&stream);
                 assert!(socket.keepalive().expect("keepalive") && stream.nodelay().expect("no delay"));
@@ -216,7 +218,7 @@ mod tests {
         runtime.block_on(async {
             for application in [true, false] {
                 let options = Options { application, ..Options::default() };
-                let listener = register(listen(local("127.0.0.1:0"), true, 8).expect("listen"), &options).expect("register");
+                let listener = register(listen(local("127.0.0.1:0"), true, 8, &options).expect("listen")).expect("register");
                 let (connected, accepted) = tokio::join!(connect(listener.local_addr().expect("address"), &options), listener.accept());
                 for stream in [connected.expect("connect"), accepted.expect("accept").0] {
                     let room = SockRef::from(&stream).recv_buffer_size().expect("room");
@@ -266,8 +268,8 @@ mod tests {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         runtime.block_on(async {
-            let both = register(listen(local("[::]:4140"), true, 8).expect("listen"), &Options::default()).expect("register");
-            let loopback = register(listen(local("[::1]:4141"), true, 8).expect("listen"), &Options::default()).expect("register");
+            let both = register(listen(local("[::]:4140"), true, 8, &Options::default()).expect("listen")).expect("register");
+            let loopback = register(listen(local("[::1]:4141"), true, 8, &Options::default()).expect("listen")).expect("register");
             for (listener, to) in [(&both, "192.0.2.7:80"), (&both, "[2001:db8::7]:80"), (&loopback, "[2001:db8::7]:81")] {
                 let options = Options { mark: Some(0x57), ..Options::default() };
                 let (connected, accepted) = tokio::join!(connect(local(to), &options), listener.accept());
