@@ -72,6 +72,21 @@ impl Both {
             Role::Server => Theirs::Server(Box::new(TlsAcceptor::from(self.server.server.clone()).accept(pipe).await?)),
         })
     }
+
+    /// Our client and the library's server.
+    async fn client_and_theirs(&self) -> (Stream<DuplexStream>, Theirs) {
+        let (near, far) = duplex(PIPE);
+        let (ours, theirs) = tokio::join!(self.ours(Role::Client, near), self.theirs(Role::Server, far));
+        (ours.unwrap(), theirs.unwrap())
+    }
+
+    /// Our server, and a client's pipe and keys: what seals by hand.
+    async fn server_and_keys(&self) -> (Stream<DuplexStream>, DuplexStream, Agreed) {
+        let (near, far) = duplex(PIPE);
+        let (ours, theirs) = tokio::join!(self.ours(Role::Server, near), self.shake(Role::Client, far));
+        let (pipe, agreed) = theirs.unwrap();
+        (ours.unwrap(), pipe, agreed)
+    }
 }
 
 /// The library's stream.
@@ -335,9 +350,7 @@ fn a_record_without_protection_ends_the_connection() {
     run(async {
         let both = Both::new();
         for kind in [20, 21, 22, 24] {
-            let (near, far) = duplex(PIPE);
-            let (ours, theirs) = tokio::join!(both.ours(Role::Server, near), both.shake(Role::Client, far));
-            let (mut ours, (mut pipe, agreed)) = (ours.unwrap(), theirs.unwrap());
+            let (mut ours, mut pipe, agreed) = both.server_and_keys().await;
             pipe.write_all(&[kind, 3, 3, 0, 2, 1, 0]).await.unwrap();
             for _ in 0..2 {
                 assert_eq!(ours.read_u8().await.unwrap_err().kind(), io::ErrorKind::InvalidData, "{kind}");
@@ -356,10 +369,7 @@ fn a_record_without_protection_ends_the_connection() {
 #[test]
 fn a_record_that_is_too_long_ends_the_connection() {
     run(async {
-        let both = Both::new();
-        let (near, far) = duplex(PIPE);
-        let (ours, theirs) = tokio::join!(both.ours(Role::Server, near), both.shake(Role::Client, far));
-        let (mut ours, (mut pipe, _)) = (ours.unwrap(), theirs.unwrap());
+        let (mut ours, mut pipe, _) = Both::new().server_and_keys().await;
         let [high, low] = (CONTENT as u16 + 256 + 1).to_be_bytes();
         pipe.write_all(&[23, 3, 3, high, low]).await.unwrap();
         let why = ours.read_u8().await.unwrap_err();
@@ -371,10 +381,7 @@ fn a_record_that_is_too_long_ends_the_connection() {
 #[test]
 fn a_stream_at_rest_keeps_nothing() {
     run(async {
-        let both = Both::new();
-        let (near, far) = duplex(PIPE);
-        let (ours, theirs) = tokio::join!(both.ours(Role::Server, near), both.shake(Role::Client, far));
-        let (mut ours, (mut pipe, agreed)) = (ours.unwrap(), theirs.unwrap());
+        let (mut ours, mut pipe, agreed) = Both::new().server_and_keys().await;
         ours.write_all(&[7; 100_000]).await.unwrap();
         let (mut sealer, mut bytes) = (Sealer::new(agreed.secrets.tx).unwrap(), Vec::new());
         for _ in 0..3 {
@@ -395,10 +402,7 @@ fn a_stream_at_rest_keeps_nothing() {
 #[test]
 fn a_little_that_waits_keeps_little() {
     run(async {
-        let both = Both::new();
-        let (near, far) = duplex(PIPE);
-        let (ours, theirs) = tokio::join!(both.ours(Role::Client, near), both.theirs(Role::Server, far));
-        let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
+        let (mut ours, mut theirs) = Both::new().client_and_theirs().await;
         let mut said = 0;
         while let Some(taken) = ours.write(&[7; 100]).now_or_never() {
             said += taken.unwrap();
@@ -414,10 +418,7 @@ fn a_little_that_waits_keeps_little() {
 #[test]
 fn a_key_that_is_used_up_is_followed_by_another() {
     run(async {
-        let both = Both::new();
-        let (near, far) = duplex(PIPE);
-        let (ours, theirs) = tokio::join!(both.ours(Role::Client, near), both.theirs(Role::Server, far));
-        let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
+        let (mut ours, mut theirs) = Both::new().client_and_theirs().await;
         ours.limit = 3;
         for _ in 0..10 {
             ours.write_all(b"bytes").await.unwrap();
