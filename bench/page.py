@@ -101,10 +101,11 @@ _INTRODUCTION = """\
 
 A pair of our proxies beside pairs of HAProxy and Envoy, one nginx where a scenario has a single hop, and a direct
 connection, all in one run, interleaved. Where bytes are many there is also a `floor`: two relays in the proxies' places
-that read 64 KiB and write them, without TLS and HTTP, which is what the sockets of a pair cost by themselves. Bars are
-medians, the lines on them reach from the lowest run to the highest. CPU, latency and memory of connections and metrics
-are of both proxies together, other memory is per proxy. Only ratios within one run mean anything; the absolute figures
-belong to the machine, and at saturation latencies are queueing times.
+that read 64 KiB and write them, without TLS and HTTP, through sockets as the kernel sets them up. Ours are set up for
+more, so that it is no lower bound. Bars are medians, the lines on them reach from the lowest run to the highest. CPU,
+latency and memory of connections and metrics are of both proxies together, other memory is per proxy. Only ratios
+within one run mean anything; the absolute figures belong to the machine, and at saturation latencies are queueing
+times.
 """
 
 _REPEAT = """\
