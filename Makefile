@@ -56,9 +56,9 @@ bench-tools: .venv/.programs
 bench bench-against pgo: export WEFT_BENCH_LOAD := $(CARGO_TARGET_DIR)/release/weft-load
 
 .PHONY: bench
-bench: bench-tools $(if $(PGO),pgo) ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1, PGO=1); as root, half an hour or some minutes.
-	$(if $(PGO),,took="$$(scripts/build-release)";) \
-	WEFT_BENCH_BUILD_SECONDS="$${took-}" WEFT_BENCH_PROFILED="$(if $(PGO),yes)" \
+bench: bench-tools ## Measure the proxy beside HAProxy and Envoy (SCENARIO=name, RUNS=3, QUICK=1, PGO=1); as root, half an hour or some minutes.
+	took="$$($(if $(PGO),scripts/build-pgo "$(CACHE)",scripts/build-release))"; \
+	WEFT_BENCH_BUILD_SECONDS="$$took" WEFT_BENCH_PROFILED="$(if $(PGO),yes)" \
 	WEFT_PROXY_BINARY="$(if $(PGO),$(CACHE)/pgo,$(CARGO_TARGET_DIR)/release)/weft-proxy" \
 	WEFT_BENCH_ENVOY="$$(echo $(CACHE)/tools/envoy-*/lib/python3*/site-packages/envoy/_bin/envoy)" \
 		.venv/bin/python -m bench $(addprefix --scenario ,$(SCENARIO)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
@@ -77,7 +77,7 @@ bench-against: bench-tools ## Compare the proxy's CPU with another commit's, per
 
 .PHONY: pgo
 pgo: bench-tools ## Build the release proxy by a profile of itself under the bench's load, into the cache; as root, some ten minutes.
-	@scripts/build-pgo "$(CACHE)"
+	@scripts/build-pgo "$(CACHE)" >/dev/null
 
 .PHONY: bench-control-plane
 bench-control-plane: .venv/.programs ## Measure the control plane: 1,000 Services, 1,000 streams (OPTIONS="--only endpoint"; see --help).
