@@ -28,7 +28,8 @@ def test_a_reader_that_stops(mesh: Mesh, python: Python, transport: str) -> None
     """Requirement: while its reader takes nothing for 5 s, a sender is stopped and the proxies hold a bounded part;
     then all arrives.
     """
-    streaming.carry(mesh, python, transport, 128 * streaming.MIB, pause=5.0)
+    # More than what the sockets on the way may hold: three connections, each of up to 36 MiB by most kernels.
+    streaming.carry(mesh, python, transport, 256 * streaming.MIB, pause=5.0)
 
 
 def test_a_steady_stream(mesh: Mesh, python: Python) -> None:
