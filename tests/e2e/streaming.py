@@ -41,6 +41,13 @@ def carry(mesh: Mesh, python: Python, transport: str, size: int, pause: float = 
         assert each.growth < BOUND_MB, f"the proxy of {name} grew by {each.growth:.0f} MB"
 
 
+def queue(mesh: Mesh, python: Python, count: int, size: int) -> None:
+    """So many downloads of `size` bytes, all begun before the first is read."""
+    asked = {"count": count, "down": size}
+    said = software.said(mesh, "client-0", *python.command("streams.py", "queue", "server", json.dumps(asked)))
+    assert said == [{"received": size, "wrong": None}] * count
+
+
 def steady(mesh: Mesh, python: Python, seconds: float) -> None:
     """One gRPC stream that is used all the time for so long; nothing is lost, and the proxies do not grow."""
     asked = {"seconds": seconds}

@@ -32,6 +32,13 @@ def test_a_reader_that_stops(mesh: Mesh, python: Python, transport: str) -> None
     streaming.carry(mesh, python, transport, 256 * streaming.MIB, pause=5.0)
 
 
+def test_downloads_that_wait_for_each_other(mesh: Mesh, python: Python) -> None:
+    """Requirement (a defect once: the client waited for ever): downloads that begin together and are read one behind
+    the other arrive byte for byte, though those that wait are more than fit into a connection between proxies.
+    """
+    streaming.queue(mesh, python, count=40, size=4 * streaming.MIB)
+
+
 def test_a_steady_stream(mesh: Mesh, python: Python) -> None:
     """Requirement: a gRPC stream that is in use stays open and keeps its order for 20 s."""
     streaming.steady(mesh, python, 20.0)

@@ -208,8 +208,8 @@ settings! {
     outbound_http2_keep_alive_timeout: Duration = "LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", "3s", duration;
     /// Bytes in flight on one HTTP/2 stream before their reader has to make room. Linkerd's 65535 limits a stream to 0.5 Gbit/s at 1 ms.
     http2_stream_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_STREAM_WINDOW_SIZE", "1048576", window;
-    /// The same for all streams of one HTTP/2 connection together: what one connection can make the proxy hold.
-    http2_connection_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "16777216", window;
+    /// The same for all streams of one HTTP/2 connection together. With Linkerd's 1048576 sixteen streams that nobody reads stop all others.
+    http2_connection_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1073741824", window;
     /// How long a client of HTTP/1 may let the next piece of a request's body be waited for before it is answered 408.
     http1_body_timeout: Duration = "WEFT_PROXY_HTTP1_BODY_TIMEOUT", "5m", duration;
     /// Whether answers to the local application are without the headers that tell about this proxy, such as l5d-proxy-error.

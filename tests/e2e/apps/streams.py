@@ -1,6 +1,6 @@
 """Streams of a known pattern over opaque TCP, HTTP/1.1 and gRPC, checked byte for byte where they arrive.
 
-`streams.py serve`, or `streams.py opaque|http|grpc|steady HOST '{"up": BYTES, "down": BYTES, "pause": SECONDS}'`.
+`streams.py serve`, or `streams.py opaque|http|grpc|steady|queue HOST '{"up": BYTES, "down": BYTES, "pause": SECONDS}'`.
 A reader stops for `pause` seconds in front of its block number PAUSE_AT. Prints what either side saw as JSON.
 """
 
@@ -169,6 +169,21 @@ def http_1(host, asked):
     return {"client": sending.said() | receiving.said(), "server": server}
 
 
+def queue(host, asked):
+    """`count` downloads of `down` bytes, all asked for at once and read one behind the other, the last one first."""
+    answers = []
+    for _ in range(asked["count"]):
+        connection = http.client.HTTPConnection(host, HTTP)
+        connection.request("GET", "/", headers={"x-size": str(asked["down"])})
+        answers.append(connection.getresponse())
+    received = []
+    for answer in reversed(answers):
+        receiving = Receiving(0.0).read(answer, asked["down"])
+        answer.read()
+        received.append(receiving.said())
+    return received
+
+
 # --- gRPC: one stream, both ways at once; the trailers say what the server saw ----------------------------------------
 
 
@@ -242,5 +257,5 @@ if __name__ == "__main__":
     if what == "serve":
         serve()
     else:
-        client = {"opaque": opaque, "http": http_1, "grpc": grpc_both, "steady": steady}[what]
+        client = {"opaque": opaque, "http": http_1, "grpc": grpc_both, "steady": steady, "queue": queue}[what]
         print(json.dumps(client(more[0], json.loads(more[1]))))

@@ -6,6 +6,7 @@ mod carriage;
 mod connect;
 mod ends;
 mod floods;
+mod unread;
 mod versions;
 
 use std::rc::Rc;

@@ -18,8 +18,9 @@ use http::{Method, Request, Response};
 use tokio::sync::Notify;
 use weft_core::http1::strip_hop_by_hop;
 
+use super::standing::Standing;
 use super::watch::{Seen, Watched};
-use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Source, Tuning, broken, frame, silent};
+use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, SMALL_FRAMES, Source, Tuning, broken, frame, silent};
 use crate::http::{Broken, Head, Reply};
 use crate::io::Io;
 
@@ -40,6 +41,7 @@ struct Shared {
     /// A request was answered: the connection is kept for others.
     answered: Cell<bool>,
     seen: Rc<Seen>,
+    standing: Rc<Standing>,
 }
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
@@ -52,6 +54,7 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         .max_frame_size(frame)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(SMALL_FRAMES)
         .initial_max_send_streams(ASSUMED_STREAMS)
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .max_local_error_reset_streams(Some(ERRORS))
@@ -66,13 +69,22 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         told: Notify::new(),
         answered: Cell::new(false),
         seen,
+        standing: Standing::new(tuning.windows.stream),
     });
     let pings = tuning.keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
     let guard = Closes(shared.clone());
     tokio::task::spawn_local(async move {
         let shared = &guard.0;
         let driven = poll_fn(|cx| {
-            let ended = Pin::new(&mut connection).poll(cx);
+            let mut ended = Pin::new(&mut connection).poll(cx);
+            if ended.is_pending()
+                && let Some(window) = shared.standing.wanted(shared.seen.came())
+                // Refused while the server has not answered the one before; asked again later.
+                && connection.set_initial_window_size(window).is_ok()
+            {
+                shared.standing.told(window);
+                ended = Pin::new(&mut connection).poll(cx);
+            }
             if !shared.settled.get() && connection.max_concurrent_send_streams() != ASSUMED_STREAMS {
                 shared.settled.set(true);
                 shared.told.notify_waiters();
@@ -247,7 +259,7 @@ impl Pending {
         }
         Pin::new(&mut self.response).poll(cx).map(|response| {
             let (head, recv) = response.map_err(broken)?.into_parts();
-            let body = Source::new(recv, Some(self.stream.clone()));
+            let body = Source::new(recv, Some(self.stream.clone()), &self.stream.shared.standing);
             Ok(Reply::Final(Response::from_parts(head, ()), crate::http::Source::H2(body)))
         })
     }

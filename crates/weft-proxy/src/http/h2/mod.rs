@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod server;
+mod standing;
 mod watch;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use http::HeaderMap;
 use super::{Broken, Frame};
 use crate::io::Io;
 use client::Stream;
+use standing::{Seat, Standing};
 
 /// How a connection is found dead: a ping after each `interval`, whose answer must come within `timeout`.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +42,13 @@ pub(crate) struct Tuning {
 pub(crate) struct Windows {
     /// On one stream: a round trip of 1 ms at 8 Gbit/s, of 80 ms at 100 Mbit/s.
     pub(crate) stream: u32,
-    /// On all streams of one connection together: what a connection can make this process hold.
+    /// On all streams of one connection together. Where they can fill it, those that nobody reads stop the others.
     pub(crate) connection: u32,
 }
 
 impl Default for Windows {
     fn default() -> Self {
-        Windows { stream: 1 << 20, connection: 16 << 20 }
+        Windows { stream: 1 << 20, connection: 1 << 30 }
     }
 }
 
@@ -71,6 +73,8 @@ async fn silent(mut pings: PingPong, keep_alive: KeepAlive) {
 
 /// A body that arrives on one stream.
 pub(crate) struct Source {
+    /// Present where more was to come when it was made.
+    _seat: Option<Seat>,
     recv: RecvStream,
     /// Bytes handed out last, whose room the sender gets back with the next call.
     held: usize,
@@ -82,8 +86,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    fn new(recv: RecvStream, stream: Option<Rc<Stream>>) -> Self {
-        Source { recv, held: 0, gathered: BytesMut::new(), behind: None, stream }
+    fn new(mut recv: RecvStream, stream: Option<Rc<Stream>>, standing: &Rc<Standing>) -> Self {
+        let seat = (!recv.is_end_stream()).then(|| standing.watch(&mut recv));
+        Source { _seat: seat, recv, held: 0, gathered: BytesMut::new(), behind: None, stream }
     }
 
     pub(crate) async fn frame(&mut self) -> Result<Option<Frame>, Broken> {
@@ -299,6 +304,9 @@ fn frame(io: &Io) -> u32 {
 pub(super) const PIECE: usize = (128 << 10) - 9;
 /// A frame below this costs the crate more than its bytes.
 const SMALL: usize = 256;
+/// Bytes that small frames which nobody has taken may cost the crate beyond their own before it ends the connection. By itself it would take half
+/// the connection's window for that.
+const SMALL_FRAMES: usize = 8 << 20;
 /// All header fields of one message, counted as RFC 9113 6.5.2 does.
 const HEADER_LIST: u32 = 64 << 10;
 /// Bytes accepted from one exchange and not yet written to the socket.

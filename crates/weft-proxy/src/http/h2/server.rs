@@ -5,6 +5,7 @@
 //! it is sent there.
 
 use std::future::{Future, poll_fn};
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weft_core::http1::strip_hop_by_hop;
 
+use super::standing::Standing;
 use super::watch::Watched;
-use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, Tuning, broken, frame, of_code, silent};
+use super::{ERRORS, HEADER_LIST, Outgoing, RESETS_REMEMBERED, SEND_BUFFER, SMALL_FRAMES, Tuning, broken, frame, of_code, silent};
 use crate::http::serve::in_place;
 use crate::http::{Broken, Message, Source, orig_proto};
 use crate::io::Io;
@@ -42,6 +44,7 @@ where
         .max_frame_size(frame)
         .max_header_list_size(HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(SMALL_FRAMES)
         .max_concurrent_streams(STREAMS)
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .max_pending_accept_reset_streams(RESETS_UNACCEPTED)
@@ -60,6 +63,7 @@ where
         }
     };
     tokio::pin!(dead);
+    let standing = Standing::new(tuning.windows.stream);
     let mut exchanges = JoinSet::new();
     let mut draining = false;
     let ended = loop {
@@ -70,17 +74,23 @@ where
                 None => break Ok(()),
                 Some(Err(error)) => break Err(broken(error)),
                 Some(Ok((request, respond))) => {
-                    if let Some(message) = open(request, respond) {
+                    if let Some(message) = open(request, respond, &standing) {
                         // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
                         exchanges.spawn_local(in_place(|| handler(message)));
                     }
                 }
             },
-            () = told(|| seen.flooded()) => {
+            () = due(|| seen.flooded().then_some(())) => {
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 // A client that reads is told; one that does not is not waited for.
                 let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| connection.poll_closed(cx))).await;
                 break Err(Broken::Malformed { status: 400, why: "too many HTTP/2 frames that carry nothing" });
+            }
+            window = due(|| standing.wanted(seen.came())) => {
+                // Refused while the client has not answered the one before; asked again later.
+                if connection.set_initial_window_size(window).is_ok() {
+                    standing.told(window);
+                }
             }
             Some(_) = exchanges.join_next() => {}
             // Streams that were reset have ended, so this is asked anew behind each of them.
@@ -97,9 +107,9 @@ where
     ended
 }
 
-/// Resolves when what was seen says so. To be polled behind the connection, which reads and writes what is seen.
-async fn told(says: impl Fn() -> bool) {
-    poll_fn(|_| if says() { Poll::Ready(()) } else { Poll::Pending }).await;
+/// Resolves when what was seen gives something. To be polled behind the connection, which reads and writes what is seen.
+async fn due<T>(seen: impl Fn() -> Option<T>) -> T {
+    poll_fn(|_| seen().map_or(Poll::Pending, Poll::Ready)).await
 }
 
 /// Where the answer to one request goes.
@@ -130,7 +140,7 @@ impl Sink {
 }
 
 /// Splits a request into its parts, or answers 400 if it does not say unambiguously which host it is for.
-fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Option<Box<Message>> {
+fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, standing: &Rc<Standing>) -> Option<Box<Message>> {
     let (head, recv) = request.into_parts();
     let mut request = Request::from_parts(head, ());
     if !settle_authority(&mut request) {
@@ -141,7 +151,7 @@ fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> Optio
         let _ = respond.send_response(answer, true);
         return None;
     }
-    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, None)) };
+    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, None, standing)) };
     Some(Box::new(Message { request, source, sink: crate::http::Sink::H2(Sink { respond }) }))
 }
 

@@ -31,12 +31,19 @@ pub(super) struct Seen {
     last: Cell<u32>,
     /// Streams that this side has reset.
     resets: Cell<u32>,
+    /// Bytes that have come.
+    came: Cell<u64>,
 }
 
 impl Seen {
     /// Whether the peer has sent so much that carries nothing that it is not read any more.
     pub(super) fn flooded(&self) -> bool {
         self.flooded.get()
+    }
+
+    /// Bytes that the peer has sent.
+    pub(super) fn came(&self) -> u64 {
+        self.came.get()
     }
 
     /// Whether the head of this stream of our own has left, as far as this side knows.
@@ -100,6 +107,7 @@ impl Watched {
             flooded: Cell::new(false),
             last: Cell::new(0),
             resets: Cell::new(0),
+            came: Cell::new(0),
         });
         (Watched { io, incoming, outgoing, turn: Turn::default(), seen: seen.clone(), side }, seen)
     }
@@ -111,6 +119,7 @@ impl Watched {
             self.turn.frames += 1;
         });
         self.turn.bytes += bytes.len();
+        self.seen.came.set(self.seen.came.get() + bytes.len() as u64);
         if credit.is_low() {
             self.seen.flooded.set(credit.is_spent(clock::now()));
         }
@@ -263,7 +272,7 @@ const TURN_BYTES: usize = 256 << 10;
 const RESETS: u32 = 1_000;
 /// For what a client still sends until it has heard that nobody listens any more.
 const PARTING: Duration = Duration::from_secs(2);
-/// The same in bytes: a connection's window.
+/// The same in bytes: more than is usually under way.
 const UNHEARD: usize = 16 << 20;
 
 #[cfg(test)]
