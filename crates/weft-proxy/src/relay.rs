@@ -192,9 +192,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::io::Prefixed;
-    use crate::tls::tests::{ca, expected, mesh};
-    use crate::tls::{self, Alpn};
+    use crate::tls::tests::secured;
 
     fn talk<F: Future<Output = ()>>(conversation: F) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
@@ -252,21 +250,9 @@ mod tests {
         });
     }
 
-    /// Both ends of one mTLS connection.
-    async fn secured() -> (Io, Io) {
-        let ca = ca();
-        let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
-        let config = client.client(&expected("web.default"), Alpn::Transport).expect("configuration");
-        let (connected, accepted) = sockets().await;
-        let now = crate::clock::wall();
-        let connecting = tls::connect(config, "web.default", connected, now);
-        let (client, server) = tokio::join!(connecting, tls::accept(&server, Prefixed::new(accepted), now));
-        (client.expect("client").0, server.expect("server").io)
-    }
-
     /// A client and a server with two proxies between them that speak mTLS with each other.
     async fn meshed() -> (TcpStream, TcpStream, [JoinHandle<Carried>; 2]) {
-        let ((client, near), (far, server), (dialled, accepted)) = (sockets().await, sockets().await, secured().await);
+        let ((client, near), (far, server), (dialled, accepted)) = (sockets().await, sockets().await, secured(sockets().await).await);
         let outbound = tokio::task::spawn_local(async move { run(Io::new(near), dialled).await });
         let inbound = tokio::task::spawn_local(async move { run(accepted, Io::new(far)).await });
         (client, server, [outbound, inbound])
@@ -324,7 +310,7 @@ mod tests {
     #[test]
     fn a_lost_end_of_tls_is_a_reset() {
         talk(async {
-            let ((far, server), (dialled, accepted)) = (sockets().await, secured().await);
+            let ((far, server), (dialled, accepted)) = (sockets().await, secured(sockets().await).await);
             let relay = tokio::task::spawn_local(async move { run(accepted, Io::new(far)).await });
             // Closes TCP in order, without close_notify.
             drop(dialled);

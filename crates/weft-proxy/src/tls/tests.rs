@@ -51,6 +51,16 @@ pub(crate) fn expected(name: &str) -> ServerIdentity {
     ServerIdentity { identity: Identity::parse(name).unwrap(), server_name: name.into() }
 }
 
+/// The ends of a connection with mTLS between two workloads on it.
+pub(crate) async fn secured((near, far): (TcpStream, TcpStream)) -> (Io, Io) {
+    let ca = ca();
+    let (server, client) = (mesh(&ca, &ca, "web.default", None), mesh(&ca, &ca, "api.default", None));
+    let config = client.client(&expected("web.default"), Alpn::Transport).expect("configuration");
+    let now = clock::wall();
+    let (client, server) = tokio::join!(connect(config, "web.default", near, now), accept(&server, Prefixed::new(far), now));
+    (client.expect("client").0, server.expect("server").io)
+}
+
 /// Connects with `config`; the server sends one byte. Who the server saw, and whether the client had to do a whole handshake.
 async fn meet(server: &Mesh, config: Arc<ClientConfig>) -> Result<(Client, bool, HandshakeKind), String> {
     meet_at(clock::wall(), server, config).await
