@@ -59,7 +59,8 @@ async fn serve_http(connection: Rc<Inbound>, io: Io, version: Version) -> Result
     let settings = &connection.worker.settings;
     let keep_alive = KeepAlive { interval: settings.inbound_http2_keep_alive_interval, timeout: settings.inbound_http2_keep_alive_timeout };
     let stopping = connection.worker.drain.signal();
-    let tuning = Tuning { keep_alive: Some(keep_alive), windows: connection.worker.windows() };
+    let windows = connection.worker.windows();
+    let tuning = Tuning { keep_alive: Some(keep_alive), windows: if io.is_meshed() { windows } else { windows.fixed() } };
     let serving = serve::run(io, version, tuning, stopping, |message| exchange(connection.clone(), message));
     tokio::select! {
         biased;

@@ -65,7 +65,7 @@ fn serve_http(connection: Rc<Outbound>, io: Io, version: Version) -> impl Future
         .outbound_http2_keep_alive_interval
         .map(|interval| KeepAlive { interval, timeout: settings.outbound_http2_keep_alive_timeout });
     let stopping = connection.worker.drain.signal();
-    let tuning = Tuning { keep_alive, windows: connection.worker.windows() };
+    let tuning = Tuning { keep_alive, windows: connection.worker.windows().fixed() };
     serve::run(io, version, tuning, stopping, move |message| exchange(connection.clone(), message))
 }
 

@@ -206,7 +206,7 @@ settings! {
     outbound_http2_keep_alive_interval: Option<Duration> = "LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", "", optional(duration);
     /// How long such a ping may stay unanswered.
     outbound_http2_keep_alive_timeout: Duration = "LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", "3s", duration;
-    /// Bytes in flight on one HTTP/2 stream before their reader has to make room. Linkerd's 65535 limits a stream to 0.5 Gbit/s at 1 ms.
+    /// Bytes in flight on one HTTP/2 stream before their reader has to make room. From applications and unmeshed clients at most 262144. Linkerd's 65535 limits a stream to 0.5 Gbit/s at 1 ms.
     http2_stream_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_STREAM_WINDOW_SIZE", "1048576", window;
     /// The same for all streams of one HTTP/2 connection together. With Linkerd's 1048576 sixteen streams that nobody reads stop all others.
     http2_connection_window: u32 = "LINKERD2_PROXY_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1073741824", window;

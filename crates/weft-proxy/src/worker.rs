@@ -216,7 +216,7 @@ impl Worker {
             timeout: s.inbound_connect_timeout,
             idle: s.inbound_pool_idle,
             most_idle: s.inbound_pool_most,
-            windows: self.windows(),
+            windows: self.windows().fixed(),
         }
     }
 }

@@ -56,12 +56,20 @@ where
     F: Future<Output = ()> + 'static,
 {
     let (near, far) = sockets().await;
+    server_over((Io::new(near), Io::new(far)), handler).await
+}
+
+async fn server_over<H, F>((near, far): (Io, Io), handler: H) -> (Connection, watch::Sender<bool>)
+where
+    H: Fn(Request<()>, Source, Sink) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
     let (stop, stopping) = watch::channel(false);
     spawn_local(async move {
         let handler = |message: Box<Message>| handler(message.request, message.source, message.sink);
-        let _ = h2::server::serve(Io::new(far), h2::Tuning::default(), stopping, handler).await;
+        let _ = h2::server::serve(far, h2::Tuning::default(), stopping, handler).await;
     });
-    (client::connect(Io::new(near), h2::Tuning::default()).await.expect("connection"), stop)
+    (client::connect(near, h2::Tuning::default()).await.expect("connection"), stop)
 }
 
 /// A proxy in front of an upstream. What each exchange came to is sent to `ended`.

@@ -41,12 +41,14 @@ struct Shared {
     /// A request was answered: the connection is kept for others.
     answered: Cell<bool>,
     seen: Rc<Seen>,
-    standing: Rc<Standing>,
+    /// Where the server is another proxy.
+    standing: Option<Rc<Standing>>,
 }
 
 /// Opens HTTP/2 on a fresh byte stream and drives it in a task of the current `LocalSet`.
 pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken> {
     let frame = frame(&io);
+    let standing = io.is_meshed().then(|| Standing::new(tuning.windows.stream));
     let (io, seen) = Watched::client(io);
     let (send, mut connection) = h2::client::Builder::new()
         .initial_window_size(tuning.windows.stream)
@@ -69,7 +71,7 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         told: Notify::new(),
         answered: Cell::new(false),
         seen,
-        standing: Standing::new(tuning.windows.stream),
+        standing,
     });
     let pings = tuning.keep_alive.and_then(|keep_alive| Some((connection.ping_pong()?, keep_alive)));
     let guard = Closes(shared.clone());
@@ -78,11 +80,12 @@ pub(crate) async fn connect(io: Io, tuning: Tuning) -> Result<Connection, Broken
         let driven = poll_fn(|cx| {
             let mut ended = Pin::new(&mut connection).poll(cx);
             if ended.is_pending()
-                && let Some(window) = shared.standing.wanted(shared.seen.came())
+                && let Some(standing) = &shared.standing
+                && let Some(window) = standing.wanted(shared.seen.came())
                 // Refused while the server has not answered the one before; asked again later.
                 && connection.set_initial_window_size(window).is_ok()
             {
-                shared.standing.told(window);
+                standing.told(window);
                 ended = Pin::new(&mut connection).poll(cx);
             }
             if !shared.settled.get() && connection.max_concurrent_send_streams() != ASSUMED_STREAMS {
@@ -259,7 +262,7 @@ impl Pending {
         }
         Pin::new(&mut self.response).poll(cx).map(|response| {
             let (head, recv) = response.map_err(broken)?.into_parts();
-            let body = Source::new(recv, Some(self.stream.clone()), &self.stream.shared.standing);
+            let body = Source::new(recv, Some(self.stream.clone()), self.stream.shared.standing.as_ref());
             Ok(Reply::Final(Response::from_parts(head, ()), crate::http::Source::H2(body)))
         })
     }

@@ -37,6 +37,8 @@ where
     F: Future<Output = ()> + 'static,
 {
     let frame = frame(&io);
+    // Where the client is another proxy.
+    let standing = io.is_meshed().then(|| Standing::new(tuning.windows.stream));
     let (io, seen) = Watched::server(io);
     let handshake = h2::server::Builder::new()
         .initial_window_size(tuning.windows.stream)
@@ -63,7 +65,6 @@ where
         }
     };
     tokio::pin!(dead);
-    let standing = Standing::new(tuning.windows.stream);
     let mut exchanges = JoinSet::new();
     let mut draining = false;
     let ended = loop {
@@ -74,7 +75,7 @@ where
                 None => break Ok(()),
                 Some(Err(error)) => break Err(broken(error)),
                 Some(Ok((request, respond))) => {
-                    if let Some(message) = open(request, respond, &standing) {
+                    if let Some(message) = open(request, respond, standing.as_ref()) {
                         // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
                         exchanges.spawn_local(in_place(|| handler(message)));
                     }
@@ -86,7 +87,7 @@ where
                 let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| connection.poll_closed(cx))).await;
                 break Err(Broken::Malformed { status: 400, why: "too many HTTP/2 frames that carry nothing" });
             }
-            window = due(|| standing.wanted(seen.came())) => {
+            (standing, window) = due(|| standing.as_ref().and_then(|standing| Some((standing, standing.wanted(seen.came())?)))) => {
                 // Refused while the client has not answered the one before; asked again later.
                 if connection.set_initial_window_size(window).is_ok() {
                     standing.told(window);
@@ -140,7 +141,7 @@ impl Sink {
 }
 
 /// Splits a request into its parts, or answers 400 if it does not say unambiguously which host it is for.
-fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, standing: &Rc<Standing>) -> Option<Box<Message>> {
+fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, standing: Option<&Rc<Standing>>) -> Option<Box<Message>> {
     let (head, recv) = request.into_parts();
     let mut request = Request::from_parts(head, ());
     if !settle_authority(&mut request) {

@@ -2,7 +2,8 @@
 //!
 //! A connection's own window is larger than what its streams can fill, so that those that nobody reads never stop the others: requests of many
 //! clients share one connection, and a client that takes its answers one after the other would wait for itself. What bounds memory is the window of
-//! each stream, which is smaller the more stands there. Never ends a stream, and never looks at what is in it.
+//! each stream: where another proxy is at the other end it is smaller the more stands there, from anybody else it stays as it is. Never ends a
+//! stream, and never looks at what is in it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,7 +11,10 @@ use std::rc::Rc;
 use h2::{FlowControl, RecvStream};
 use slab::Slab;
 
-/// The streams of one connection whose bodies have not come to their end.
+/// The streams of one connection between proxies whose bodies have not come to their end.
+///
+/// Only between proxies: Go's client, told of a smaller window, still sends what it had already taken of the larger one behind its answer,
+/// and loses the stream for it.
 pub(super) struct Standing {
     streams: RefCell<Slab<FlowControl>>,
     /// The window of each stream while little stands.

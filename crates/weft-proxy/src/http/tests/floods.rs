@@ -10,32 +10,32 @@ use tokio::net::TcpSocket;
 
 use super::*;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const UNKNOWN: u8 = 0xbe;
-const NOTHING: u8 = 0;
-const ACK: u8 = 1;
+pub(super) const NOTHING: u8 = 0;
+pub(super) const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_HEADERS: u8 = 4;
 /// `:method: POST`, `:scheme: http`, `:path: /`, `:authority: api`, as HPACK has them.
-const POST: &[u8] = b"\x83\x86\x84\x41\x03api";
+pub(super) const POST: &[u8] = b"\x83\x86\x84\x41\x03api";
 /// What a flood may get rid of before it must stand still: the windows, the buffers of two sockets and then some.
 const HELD: usize = 24 << 20;
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("length").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A client's socket, its preface and settings sent.
-async fn raw<H, F>(handler: H, settings: &[u8]) -> TcpStream
+pub(super) async fn raw<H, F>(handler: H, settings: &[u8]) -> TcpStream
 where
     H: Fn(Request<()>, Source, Sink) -> F + 'static,
     F: Future<Output = ()> + 'static,
@@ -73,7 +73,7 @@ async fn roomy_sockets() -> (TcpStream, TcpStream) {
 }
 
 /// The next frame: kind, flags, stream, payload. None when the server has closed.
-async fn receive(socket: &mut TcpStream) -> Option<(u8, u8, u32, Vec<u8>)> {
+pub(super) async fn receive(socket: &mut TcpStream) -> Option<(u8, u8, u32, Vec<u8>)> {
     let mut head = [0; 9];
     socket.read_exact(&mut head).await.ok()?;
     let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];

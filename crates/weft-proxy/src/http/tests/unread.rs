@@ -2,7 +2,11 @@
 
 use std::cell::Cell;
 
+use tokio::io::AsyncWriteExt;
+
+use super::floods::{ACK, DATA, END_HEADERS, HEADERS, NOTHING, PING, POST, SETTINGS, frame, raw, receive};
 use super::*;
+use crate::tls::tests::secured;
 
 const MIB: usize = 1 << 20;
 /// Larger than a stream's window in both connections, so that its sender has to wait.
@@ -78,14 +82,14 @@ fn requests_that_nobody_reads_stop_no_other() {
     });
 }
 
-/// Requirement: what a connection holds of bodies that nobody reads grows far slower than their number, and a stream gets all of its window again
+/// Requirement: what a connection between proxies holds of bodies that nobody reads grows far slower than their number, and a stream gets all of its window again
 /// when they have been read.
 #[test]
 fn what_nobody_reads_stays_bounded() {
     const STREAMS: usize = 320;
     talk(async {
         let (go, may) = watch::channel(false);
-        let (connection, _stop) = server(reluctant(&may)).await;
+        let (connection, _stop) = server_over(secured(sockets().await).await, reluctant(&may)).await;
         let sent = Rc::new(Cell::new(0));
         let upload = async |path: &str, size: usize| {
             let (mut outgoing, pending) = ask(&connection, Request::post(format!("http://api{path}")), false).await;
@@ -123,6 +127,33 @@ fn what_nobody_reads_stays_bounded() {
         sent.set(0);
         let _pending = upload("/", 2 * MIB).await;
         assert_eq!(at_rest(&sent).await, MIB);
+    });
+}
+
+/// Requirement (a defect once: Go's client lost streams for it): whoever is no proxy is never told of another window, whatever stands.
+#[test]
+fn the_window_of_an_application_stays() {
+    const STREAMS: u32 = 24;
+    talk(async {
+        let (_go, may) = watch::channel(false);
+        let mut socket = raw(reluctant(&may), &[]).await;
+        while !matches!(receive(&mut socket).await.expect("open"), (SETTINGS, NOTHING, ..)) {}
+        socket.write_all(&frame(SETTINGS, ACK, 0, &[])).await.expect("taken");
+        for number in 0..STREAMS {
+            let stream = 2 * number + 1;
+            let body = frame(DATA, NOTHING, stream, &[7; 16 << 10]).repeat(64);
+            socket.write_all(&[frame(HEADERS, END_HEADERS, stream, POST), body].concat()).await.expect("taken");
+        }
+        socket.write_all(&frame(PING, NOTHING, 0, &[0; 8])).await.expect("taken");
+        let mut told = 0;
+        loop {
+            match receive(&mut socket).await.expect("open") {
+                (PING, ACK, ..) => break,
+                (SETTINGS, NOTHING, ..) => told += 1,
+                _ => {}
+            }
+        }
+        assert_eq!(told, 0);
     });
 }
 
