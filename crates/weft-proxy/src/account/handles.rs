@@ -36,8 +36,8 @@ impl Hop {
                 if let Some(grpc) = end.grpc {
                     labels.push("grpc_status", grpc);
                 }
-                if !end.error.is_empty() {
-                    labels.push("error", end.error);
+                if let Some(error) = end.error {
+                    labels.push("error", error);
                 }
                 shard.counter(&families::RESPONSE, &labels)
             }
@@ -116,7 +116,7 @@ impl Route {
                 true => labels.with("grpc_status", end.grpc.map(|code| code.to_string()).unwrap_or_default()),
                 false => labels.with("http_status", end.status.map(|code| code.to_string()).unwrap_or_default()),
             };
-            shard.counter(self.statuses, &labels.with("error", end.error))
+            shard.counter(self.statuses, &labels.with("error", end.error.unwrap_or_default()))
         })
         .add(1);
     }

@@ -54,7 +54,8 @@ pub(super) struct End {
     pub(super) status: Option<u16>,
     pub(super) grpc: Option<u32>,
     pub(super) class: Class,
-    pub(super) error: &'static str,
+    /// None in the ordinary case, in which telling two ends apart is then comparing numbers: with empty text it was 1 % of small requests' CPU.
+    pub(super) error: Option<&'static str>,
 }
 
 impl Record {
@@ -162,7 +163,7 @@ impl Record {
         if matches!(self.side, Side::Outbound { .. })
             && let Some(hop) = self.hop.take()
         {
-            let end = End { status: None, grpc: None, class: Class::Failure, error: refusal.cause.label() };
+            let end = End { status: None, grpc: None, class: Class::Failure, error: Some(refusal.cause.label()) };
             hop.respond(&self.accounts.shard, Ends::Ended(end));
         }
     }
@@ -170,7 +171,7 @@ impl Record {
     /// Outbound: an answer came that another attempt takes the place of.
     pub(crate) fn attempt_answered(&mut self, status: u16, grpc: Option<u32>) {
         if let Some(hop) = self.hop.take() {
-            let end = End { status: Some(status), grpc, class: self.class(status, grpc), error: "" };
+            let end = End { status: Some(status), grpc, class: self.class(status, grpc), error: None };
             hop.respond(&self.accounts.shard, Ends::Ended(end));
         }
     }
@@ -217,7 +218,7 @@ impl Record {
     /// The response is complete.
     pub(crate) fn ended(&mut self, status: u16, grpc: Option<u32>) {
         self.status = Some(status);
-        self.end = Some(End { status: Some(status), grpc, class: self.class(status, grpc), error: "" });
+        self.end = Some(End { status: Some(status), grpc, class: self.class(status, grpc), error: None });
     }
 
     /// This proxy answers in place of a server.
@@ -235,7 +236,7 @@ impl Record {
 
     /// The response broke off after its head.
     pub(crate) fn broken(&mut self, refusal: &Refusal) {
-        self.end = Some(End { status: self.status, grpc: None, class: Class::Failure, error: refusal.cause.label() });
+        self.end = Some(End { status: self.status, grpc: None, class: Class::Failure, error: Some(refusal.cause.label()) });
         self.refusal = Some(refusal.clone());
     }
 
@@ -243,7 +244,7 @@ impl Record {
     /// service that works; else what the head said.
     pub(crate) fn client_gone(&mut self) {
         let class = self.status.map_or(Class::Failure, |status| self.class(status, None));
-        self.end = Some(End { status: self.status, grpc: None, class, error: Cause::ClientGone.label() });
+        self.end = Some(End { status: self.status, grpc: None, class, error: Some(Cause::ClientGone.label()) });
     }
 
     fn class(&self, status: u16, grpc: Option<u32>) -> Class {
@@ -270,14 +271,14 @@ impl Record {
         match &self.refusal {
             Some(refusal) => {
                 let Refusal { stage, blame, retry, reason, .. } = refusal;
-                let (stage, blame, retry, error) = (stage.name(), blame.name(), retry.name(), end.error);
+                let (stage, blame, retry, error) = (stage.name(), blame.name(), retry.name(), end.error.unwrap_or_default());
                 let what = if self.status.is_some() { "broken off" } else { "refused" };
                 info!(target: LOG, direction, %peer, %target, %method, path, error, stage, blame, retry, millis, %reason, "{what}");
             }
             None => {
                 let (sent, received) = (self.request_bytes, self.response_bytes);
                 let (status, grpc, class) = (end.status, end.grpc, end.class.label());
-                debug!(target: LOG, direction, %peer, %target, %method, path, status, grpc, class, error = end.error, millis, sent, received, "exchange");
+                debug!(target: LOG, direction, %peer, %target, %method, path, status, grpc, class, error = end.error.unwrap_or_default(), millis, sent, received, "exchange");
             }
         }
     }
