@@ -153,11 +153,15 @@ struct Parts {
 }
 
 fn worker(parts: Parts) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_unpark(clock::passed)
+        .build()
+        .map_err(|e| format!("no runtime: {e}"))?;
     runtime.block_on(LocalSet::new().run_until(async move {
         let Parts { settings, view, mesh, registry, stopping, inbound, outbound, limit, access } = parts;
         let drain = Drain::new(stopping);
-        let mut accounts = Accounts::new(&registry, clock::now);
+        let mut accounts = Accounts::new(&registry, clock::lately);
         if let Some((format, lines)) = access {
             accounts = accounts.with_access_log(format, lines, clock::wall);
         }

@@ -64,14 +64,14 @@ impl Balancer {
     /// Whether a request could be sent now.
     pub(crate) fn is_available(&self) -> bool {
         self.apply();
-        let now = clock::now();
+        let now = clock::lately();
         self.slots.borrow().iter().any(|slot| slot.is_ready(now))
     }
 
     /// Whether a request could be sent now to an endpoint that is not among `tried`.
     pub(crate) fn has_others(&self, tried: &[SocketAddr]) -> bool {
         self.apply();
-        let now = clock::now();
+        let now = clock::lately();
         self.slots.borrow().iter().any(|slot| slot.is_ready(now) && !tried.contains(&slot.peer.endpoint.addr))
     }
 
@@ -85,7 +85,7 @@ impl Balancer {
         random: &mut impl FnMut() -> u32,
     ) -> Result<Rc<Slot>, Refusal> {
         self.apply();
-        match self.choose(clock::now(), tried, random) {
+        match self.choose(clock::lately(), tried, random) {
             Some(slot) => Ok(slot),
             // On the heap: hardly a request has to wait.
             None => Box::pin(self.wait(tried, queue, deadline, random)).await,
@@ -126,7 +126,7 @@ impl Balancer {
 
     /// One more request to the endpoint. It failed to connect: see `InFlight::unreachable`.
     pub(crate) fn begin(&self, slot: &Rc<Slot>) -> InFlight {
-        let now = clock::now();
+        let now = clock::lately();
         slot.load.borrow_mut().started(now);
         InFlight { slot: slot.clone(), since: now, told: false }
     }
@@ -230,13 +230,13 @@ impl InFlight {
     /// There is a connection, and the request goes out now. The time that a handshake took says nothing about how fast the endpoint
     /// answers, and one slow handshake would turn requests away from it long after.
     pub(crate) fn connected(&mut self) {
-        self.since = clock::now();
+        self.since = clock::lately();
     }
 
     /// The head of the answer came.
     pub(crate) fn answered(&mut self) {
         if !std::mem::replace(&mut self.told, true) {
-            let now = clock::now();
+            let now = clock::lately();
             self.slot.not_before.set(None);
             self.slot.load.borrow_mut().finished(now, now.saturating_duration_since(self.since));
         }
@@ -245,7 +245,7 @@ impl InFlight {
     /// The server is there and does not do its work: its proxy says that the application cannot be reached, or the connection broke.
     pub(crate) fn failed(&mut self) {
         if !std::mem::replace(&mut self.told, true) {
-            self.slot.load.borrow_mut().failed(clock::now(), FAILURE_PENALTY);
+            self.slot.load.borrow_mut().failed(clock::lately(), FAILURE_PENALTY);
         }
     }
 
@@ -265,7 +265,7 @@ impl Drop for InFlight {
 
 /// The time until which a request may wait.
 pub(crate) fn deadline(queue: Queue) -> Instant {
-    clock::now() + queue.failfast.max(Duration::from_millis(1))
+    clock::lately() + queue.failfast.max(Duration::from_millis(1))
 }
 
 #[cfg(test)]

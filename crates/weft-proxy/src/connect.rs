@@ -156,7 +156,7 @@ impl Peer {
 
     /// Takes back an HTTP/1 connection after an exchange; one that cannot carry another is closed.
     pub(crate) fn give_back(&self, connection: h1::client::Connection) {
-        let now = clock::now();
+        let now = clock::lately();
         self.sweep(now);
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.way.most_idle && connection.is_reusable() {
@@ -174,7 +174,7 @@ impl Peer {
 
     /// The newest first: it is the least likely to be closed by the server, and the others may run out.
     fn idle(&self) -> Option<h1::client::Connection> {
-        let now = clock::now();
+        let now = clock::lately();
         let mut idle = self.idle.borrow_mut();
         while let Some((connection, since)) = idle.pop() {
             if now.saturating_duration_since(since) < self.way.idle && connection.is_reusable() {

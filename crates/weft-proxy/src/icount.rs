@@ -109,7 +109,7 @@ fn worker(name: &'static str, certificate: Mesh, endpoint: Option<Arc<Endpoint>>
     let settings = Arc::new(Settings::read(|name| environment.get(name).map(ToString::to_string)).expect("settings"));
     let endpoints = Endpoints { exists: true, endpoints: endpoint.into_iter().map(|endpoint| (endpoint.addr, endpoint)).collect() };
     let view = fixed(&settings, Discovery::Policy(Arc::new(policy())), endpoints);
-    let accounts = Accounts::new(&Registry::new(HOUR), clock::now);
+    let accounts = Accounts::new(&Registry::new(HOUR), clock::lately);
     let (running, stopping) = watch::channel(false);
     spawn_local(async move {
         let _running = running;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::account::Connection;
-use crate::tls;
+use crate::{clock, tls};
 
 /// A TCP stream with bytes in front of it that were read already.
 #[derive(Debug)]
@@ -112,7 +112,11 @@ impl AsyncRead for Prefixed {
             take(&mut self.prefix, buf);
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        if read.is_ready() {
+            clock::passed();
+        }
+        read
     }
 }
 

@@ -58,9 +58,9 @@ pub(crate) async fn request(
     record: &mut Record,
 ) -> Result<Done, Failed> {
     if let Some(budget) = &terms.budget {
-        budget.borrow_mut().deposit(clock::now());
+        budget.borrow_mut().deposit(clock::lately());
     }
-    let until = terms.timeouts.request.map(|timeout| clock::now() + timeout);
+    let until = terms.timeouts.request.map(|timeout| clock::lately() + timeout);
     let trial =
         Trial { worker, target, terms, until, deadline: target.deadline(), last: None, tried: Vec::new(), standing: Standing::default() };
     trial.run(message, answering, record).await

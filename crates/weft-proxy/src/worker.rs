@@ -97,29 +97,30 @@ impl Worker {
 
     /// What is allowed on an inbound port.
     pub(crate) fn port(&self, port: u16) -> Rc<Live<Arc<InboundPolicy>>> {
-        self.ports.entry(&port, clock::now(), || Live::new(self.view.inbound(port)))
+        self.ports.entry(&port, clock::lately(), || Live::new(self.view.inbound(port)))
     }
 
     /// What is known of an original destination; `None` inside until the control plane has answered.
     pub(crate) fn destination(&self, addr: SocketAddr) -> Rc<Live<Option<Arc<Discovery>>>> {
-        self.destinations.entry(&addr, clock::now(), || Live::new(self.view.outbound(Destination::Address(addr))))
+        self.destinations.entry(&addr, clock::lately(), || Live::new(self.view.outbound(Destination::Address(addr))))
     }
 
     /// The same of a destination that is named.
     pub(crate) fn named(&self, name: &Arc<str>) -> Rc<Live<Option<Arc<Discovery>>>> {
-        self.named.entry(name, clock::now(), || Live::new(self.view.outbound(Destination::Name(name.clone()))))
+        self.named.entry(name, clock::lately(), || Live::new(self.view.outbound(Destination::Name(name.clone()))))
     }
 
     /// The balancer of a destination path, shared by all routes that lead there.
     pub(crate) fn balancer(&self, path: &Arc<str>, load: PeakEwma) -> Rc<Balancer> {
         self.balancers
-            .entry(path, clock::now(), || Balancer::new(path.clone(), Live::new(self.view.endpoints(path)), load, self.outbound_way()))
+            .entry(path, clock::lately(), || Balancer::new(path.clone(), Live::new(self.view.endpoints(path)), load, self.outbound_way()))
     }
 
     /// The application at one of its addresses.
     pub(crate) fn application(&self, addr: SocketAddr) -> Rc<Peer> {
-        self.applications
-            .entry(&addr, clock::now(), || Peer::new(Arc::new(Endpoint::unmeshed(addr)), self.inbound_way()).or_at(self.other_family(addr)))
+        self.applications.entry(&addr, clock::lately(), || {
+            Peer::new(Arc::new(Endpoint::unmeshed(addr)), self.inbound_way()).or_at(self.other_family(addr))
+        })
     }
 
     /// This workload's address of the family that `addr`, one of its own, is not of.
@@ -132,17 +133,17 @@ impl Worker {
     /// One known endpoint, without a choice.
     pub(crate) fn forward(&self, endpoint: &Arc<Endpoint>) -> Rc<Peer> {
         let make = || Peer::new(endpoint.clone(), self.outbound_way());
-        let peer = self.forwards.entry(&endpoint.addr, clock::now(), make);
+        let peer = self.forwards.entry(&endpoint.addr, clock::lately(), make);
         if *peer.endpoint == **endpoint {
             return peer;
         }
         // The address belongs to another workload now.
-        self.forwards.replace(&endpoint.addr, clock::now(), make())
+        self.forwards.replace(&endpoint.addr, clock::lately(), make())
     }
 
     /// This worker's part of the retry budget of a destination. It outlives changes of everything but its own terms.
     pub(crate) fn budget(&self, name: &Arc<str>, terms: budget::Terms) -> Rc<RefCell<Budget>> {
-        let now = clock::now();
+        let now = clock::lately();
         let make = || RefCell::new(Budget::new(terms, self.settings.cores, now));
         let known = self.budgets.entry(name, now, make);
         if known.borrow().terms() == terms { known } else { self.budgets.replace(name, now, make()) }

@@ -45,7 +45,7 @@ impl Observe for Observer<'_, '_> {
 
     fn limits(&self) -> Limits {
         let Terms { timeouts, retry, .. } = self.trial.terms;
-        let attempt = retry.as_ref().and_then(|policy| policy.timeout).map(|timeout| clock::now() + timeout);
+        let attempt = retry.as_ref().and_then(|policy| policy.timeout).map(|timeout| clock::lately() + timeout);
         let body = Some(self.trial.worker.settings.http1_body_timeout);
         Limits { request: self.trial.until, attempt, response: timeouts.response, idle: timeouts.idle, body }
     }

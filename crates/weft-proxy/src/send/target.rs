@@ -42,7 +42,7 @@ impl Target {
     pub(super) fn deadline(&self) -> Instant {
         match self {
             Target::Balanced { queue, .. } => balance::deadline(*queue),
-            Target::One(_) => clock::now(),
+            Target::One(_) => clock::lately(),
         }
     }
 
