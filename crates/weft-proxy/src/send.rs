@@ -150,7 +150,7 @@ impl Trial<'_> {
     async fn attempt(
         &mut self,
         chosen: Chosen,
-        upstream: Upstream,
+        mut upstream: Upstream,
         mut message: Box<Message>,
         answering: &Answering<'_>,
         record: &mut Record,
@@ -166,15 +166,12 @@ impl Trial<'_> {
             },
             _ => None,
         };
-        let own = match &upstream {
-            Upstream::H1(connection) => Some(connection.clone()),
-            Upstream::H2(_) => None,
-        };
         let mut observer = Observer { trial: self, method: &method, chosen, carried, answering, record, next: None };
-        // Made where it stays, or its kilobytes would be moved here: 0.8 % fewer instructions for a request.
-        let ended = in_place(|| exchange::run(message, upstream, &mut observer)).await;
+        // Made where it stays, or its kilobytes would be moved here: 0.8 % fewer instructions for a request. The connection is lent for
+        // the same reason: given away, it had them moved after all.
+        let ended = in_place(|| exchange::run(message, &mut upstream, &mut observer)).await;
         let Observer { mut chosen, next, .. } = observer;
-        if let Some(connection) = own {
+        if let Upstream::H1(connection) = upstream {
             chosen.peer().give_back(connection);
         }
         match ended {

@@ -65,7 +65,7 @@ pub(crate) enum Verdict {
 
 /// Runs one exchange to its end. Heads are passed on as they are, except for what belongs to one connection and what `observer` changes.
 /// Dropping the future cancels the request and breaks the answer off.
-pub(crate) async fn run(mut message: Box<Message>, upstream: Upstream, observer: &mut impl Observe) -> Result<Ended, Failed> {
+pub(crate) async fn run(mut message: Box<Message>, upstream: &mut Upstream, observer: &mut impl Observe) -> Result<Ended, Failed> {
     let keep = observer.keep(upstream.version());
     let mut limits = observer.limits();
     limits.body = limits.body.filter(|_| message.sink.version() == Version::H1 && !message.source.is_end());

@@ -259,7 +259,7 @@ impl Upstream {
 
     /// Sends the head; `end` when no body follows. Headers that belong to one connection only are taken off. If it fails, nothing was sent
     /// and the head is there as it was.
-    pub(crate) async fn send(self, request: &mut Request<()>, head: Head, end: bool) -> Result<(Outgoing, Pending), Broken> {
+    pub(crate) async fn send(&mut self, request: &mut Request<()>, head: Head, end: bool) -> Result<(Outgoing, Pending), Broken> {
         match self {
             Upstream::H1(connection) => {
                 let (outgoing, pending) = connection.send(request, end).await?;

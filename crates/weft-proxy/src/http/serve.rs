@@ -12,7 +12,7 @@ use weft_core::http1::Limits;
 use weft_core::outcome::{Blame, Cause, Refusal, Retry, Stage};
 
 use super::h2::Tuning;
-use super::{Broken, Message, Sink, Source, Version, h1, h2};
+use super::{Broken, Message, Version, h1, h2};
 use crate::io::Io;
 
 /// Calls `handle` for every request until the client closes, the connection fails, or `stopping` turns true and what is under way ended.
@@ -71,7 +71,7 @@ where
         };
         served = true;
         let message = match next {
-            Ok(Some((request, source, sink))) => Box::new(Message { request, source: Source::H1(source), sink: Sink::H1(sink) }),
+            Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
             // The client has its answer already.
             Err(h1::server::Ended::Rejected(rejected)) => {

@@ -86,8 +86,8 @@ async fn proxy(upstream: Connection, ended: tokio::sync::mpsc::UnboundedSender<R
     .await
 }
 
-async fn pass(request: Request<()>, source: Source, sink: Sink, upstream: Upstream, asked: Asked) -> Result<Done, String> {
-    match exchange::run(Box::new(Message { request, source, sink }), upstream, &mut Blind).await {
+async fn pass(request: Request<()>, source: Source, sink: Sink, mut upstream: Upstream, asked: Asked) -> Result<Done, String> {
+    match exchange::run(Box::new(Message { request, source, sink }), &mut upstream, &mut Blind).await {
         Ok(exchange::Ended::Done(done)) => Ok(done),
         Ok(exchange::Ended::Replaced(_)) => Err("replaced".into()),
         Err(Failed::Unanswered(unanswered)) => {

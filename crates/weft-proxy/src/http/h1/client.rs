@@ -49,7 +49,7 @@ impl Connection {
     }
 
     /// Sends a request; `end`: it has no body. With a body, the head leaves with the first data, or when the reply is awaited.
-    pub(crate) async fn send(self, head: &mut Request<()>, end: bool) -> Result<(Outgoing, Pending), Broken> {
+    pub(crate) async fn send(&self, head: &mut Request<()>, end: bool) -> Result<(Outgoing, Pending), Broken> {
         let framing = request_body(head, end).map_err(|why| Broken::Malformed { status: 400, why })?;
         if !self.is_reusable() {
             return Err(Broken::Closed);

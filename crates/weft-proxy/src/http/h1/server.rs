@@ -18,7 +18,7 @@ use weft_core::http1::{
 
 use super::connection::{Connection, Leaving, Shared, flush};
 use super::{Outgoing, Source};
-use crate::http::{Broken, Frame};
+use crate::http::{self as any, Broken, Frame, Message};
 use crate::io::Io;
 
 /// How long a connection waits for its client.
@@ -64,18 +64,19 @@ impl Server {
 
     /// The next request, when the response to the one before has been finished; `None` at a clean end. Handles of the
     /// exchange before are dead from here on. May be dropped and called again while the connection is idle.
-    pub(crate) async fn next(&mut self) -> Result<Option<(Request<()>, Source, Sink)>, Ended> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Box<Message>>, Ended> {
         if !self.settle().await? || !self.first_byte().await? {
             return Ok(None);
         }
-        let head = match timeout(self.timeouts.head, self.head()).await {
-            Ok(Ok(head)) => head,
-            Ok(Err(Ended::Rejected(rejected))) => return Box::pin(self.reject(rejected)).await,
-            Ok(Err(broken)) => return Err(broken),
-            Err(_) => return Box::pin(self.reject(TOO_SLOW)).await,
+        let message = match self.begun(0) {
+            // Nearly every head comes whole: a timer for it would be made, moved about and dropped for nothing.
+            Ok(None) => Box::pin(self.rest_of_head()).await,
+            whole => whole,
         };
-        let Some((request, framing)) = head else { return Ok(None) };
-        Ok(Some(self.begin(request, framing)))
+        match message {
+            Err(Ended::Rejected(rejected)) => Box::pin(self.reject(rejected)).await,
+            other => other,
+        }
     }
 
     /// Whether no request is under way and no byte of another has been read.
@@ -89,10 +90,17 @@ impl Server {
         self.conn.borrow_mut().keep_alive = false;
     }
 
-    fn begin(&mut self, mut request: Request<()>, framing: BodyFraming) -> (Request<()>, Source, Sink) {
+    /// On the heap at once: a head would be copied half a dozen times on its way out of here.
+    fn begin(&self, request: Request<()>, framing: BodyFraming) -> Box<Message> {
         let upgrade = upgrade_requested(&request, framing);
-        let expects = framing != BodyFraming::None
-            && request.headers().get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let sink = Sink {
+            conn: self.conn.clone(),
+            method: request.method().clone(),
+            version: request.version(),
+            upgrade: upgrade || *request.method() == Method::CONNECT,
+            awaits_continue: framing != BodyFraming::None
+                && request.headers().get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue")),
+        };
         {
             let mut conn = self.conn.borrow_mut();
             conn.keep_alive &= keep_alive(request.version(), request.headers());
@@ -103,15 +111,10 @@ impl Server {
                 conn.read = BytesMut::new();
             }
         }
-        strip_hop_by_hop(request.headers_mut(), upgrade);
-        let sink = Sink {
-            conn: self.conn.clone(),
-            method: request.method().clone(),
-            version: request.version(),
-            upgrade: upgrade || *request.method() == Method::CONNECT,
-            awaits_continue: expects,
-        };
-        (request, Source::new(&self.conn), sink)
+        let source = any::Source::H1(Source::new(&self.conn));
+        let mut message = Box::new(Message { request, source, sink: any::Sink::H1(sink) });
+        strip_hop_by_hop(message.request.headers_mut(), upgrade);
+        message
     }
 
     /// Ends the exchange before. Whether the connection can take another.
@@ -130,12 +133,17 @@ impl Server {
         }
         flush(&self.conn).await?;
         let keep = self.conn.borrow().keep_alive;
-        if keep && timeout(self.timeouts.drain, self.drain()).await.unwrap_or(Ok(false)).unwrap_or(false) {
+        if keep && self.drained().await {
             self.conn.borrow_mut().leaving = Leaving::Idle;
             return Ok(true);
         }
         self.close().await;
         Ok(false)
+    }
+
+    /// Whether the request's body has been read to its end; what is left of it is read in a bounded time.
+    async fn drained(&self) -> bool {
+        self.conn.borrow().body_ended() || matches!(Box::pin(timeout(self.timeouts.drain, self.drain())).await, Ok(Ok(true)))
     }
 
     /// Reads what is left of the request body, up to a bound. Whether it reached the end.
@@ -203,25 +211,40 @@ impl Server {
         }
     }
 
-    async fn head(&self) -> Result<Option<(Request<()>, BodyFraming)>, Ended> {
-        let mut seen = 0;
-        loop {
-            {
-                let mut conn = self.conn.borrow_mut();
-                let Connection { read, limits, eof, .. } = &mut *conn;
-                // A head is complete at a line end, so bytes without one need no second look, however slowly they drip.
-                let worth_a_look = read[seen..].contains(&b'\n') || read.len() >= limits.request_line;
-                let parsed = if worth_a_look { parse_request(read, limits).map_err(Ended::Rejected)? } else { None };
-                if parsed.is_some() {
-                    return Ok(parsed);
+    /// Waits for the rest of a head, and begins its request. None when there is none to come.
+    async fn rest_of_head(&self) -> Result<Option<Box<Message>>, Ended> {
+        let head = async {
+            loop {
+                let seen = self.conn.borrow().read.len();
+                poll_fn(|cx| self.conn.borrow_mut().poll_read_head(cx)).await?;
+                if let Some(message) = self.begun(seen)? {
+                    return Ok(Some(message));
                 }
-                seen = read.len();
-                if *eof {
+                let conn = self.conn.borrow();
+                if conn.eof {
                     // Some old clients end a body with an empty line.
-                    return if read[..] == *b"\r\n" { Ok(None) } else { Err(Broken::Closed.into()) };
+                    return if conn.read[..] == *b"\r\n" { Ok(None) } else { Err(Broken::Closed.into()) };
                 }
             }
-            poll_fn(|cx| self.conn.borrow_mut().poll_read_head(cx)).await?;
+        };
+        timeout(self.timeouts.head, head).await.unwrap_or(Err(Ended::Rejected(TOO_SLOW)))
+    }
+
+    /// Begins the request whose head has been read, if all of it is there; of its bytes `seen` were looked at before.
+    fn begun(&self, seen: usize) -> Result<Option<Box<Message>>, Ended> {
+        let parsed = {
+            let mut conn = self.conn.borrow_mut();
+            let Connection { read, limits, .. } = &mut *conn;
+            // A head is complete at a line end, so bytes without one need no second look, however slowly they drip.
+            if !read[seen..].contains(&b'\n') && read.len() < limits.request_line {
+                return Ok(None);
+            }
+            parse_request(read, limits)
+        };
+        match parsed {
+            Ok(Some((request, framing))) => Ok(Some(self.begin(request, framing))),
+            Ok(None) => Ok(None),
+            Err(rejected) => Err(Ended::Rejected(rejected)),
         }
     }
 

@@ -13,7 +13,7 @@ use weft_core::http1::Limits;
 
 use super::server::{Ended, Server, Timeouts};
 use super::{Outgoing, Sink, Source, client};
-use crate::http::{self as any, Broken, Frame, Reply};
+use crate::http::{self as any, Broken, Frame, Message, Reply};
 use crate::io::Io;
 
 /// Generous: reached only by a test that fails.
@@ -66,7 +66,9 @@ async fn rest(peer: &mut TcpStream) -> String {
 }
 
 async fn next(server: &mut Server) -> (Request<()>, Source, Sink) {
-    server.next().await.unwrap().expect("a request")
+    let Message { request, source, sink } = *server.next().await.unwrap().expect("a request");
+    let (any::Source::H1(source), any::Sink::H1(sink)) = (source, sink) else { panic!("another version") };
+    (request, source, sink)
 }
 
 async fn collect(source: &mut Source) -> Result<(String, Option<HeaderMap>), Broken> {

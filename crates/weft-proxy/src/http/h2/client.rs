@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// Sends a head whose URI has scheme and authority (for CONNECT: an authority).
-    pub(crate) async fn send(mut self, request: &mut Request<()>, head: Head, end: bool) -> Result<(Outgoing, Pending), Broken> {
+    pub(crate) async fn send(&mut self, request: &mut Request<()>, head: Head, end: bool) -> Result<(Outgoing, Pending), Broken> {
         if request.extensions().get::<Protocol>().is_some() && !Box::pin(self.takes_protocols()).await {
             return Err(Broken::Malformed { status: 501, why: "the server does not take extended CONNECT" });
         }
@@ -157,7 +157,7 @@ impl Connection {
         strip_hop_by_hop(request.headers_mut(), false);
         match self.send.send_request(request, end) {
             Ok((response, send)) => {
-                let stream = Rc::new(Stream::open(self.shared));
+                let stream = Rc::new(Stream::open(self.shared.clone()));
                 let outgoing = Outgoing::new(send, end, Some(stream.clone()));
                 Ok((outgoing, Pending { response, stream }))
             }

@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -71,15 +71,17 @@ where
         tokio::select! {
             biased;
             // Also moves every stream of the connection forward, so it comes first.
-            accepted = connection.accept() => match accepted {
+            accepted = poll_fn(|cx| Poll::Ready(match ready!(connection.poll_accept(cx)) {
+                // On the heap at once: on its way out of here a head would be copied four times.
+                Some(Ok((request, respond))) => Some(Ok(open(request, respond, standing.as_ref()))),
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
+            })) => match accepted {
                 None => break Ok(()),
                 Some(Err(error)) => break Err(broken(error)),
-                Some(Ok((request, respond))) => {
-                    if let Some(message) = open(request, respond, standing.as_ref()) {
-                        // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
-                        exchanges.spawn_local(in_place(|| handler(message)));
-                    }
-                }
+                // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
+                Some(Ok(Some(message))) => drop(exchanges.spawn_local(in_place(|| handler(message)))),
+                Some(Ok(None)) => {}
             },
             () = due(|| seen.flooded().then_some(())) => {
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -141,19 +143,19 @@ impl Sink {
 }
 
 /// Splits a request into its parts, or answers 400 if it does not say unambiguously which host it is for.
-fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, standing: Option<&Rc<Standing>>) -> Option<Box<Message>> {
+fn open(request: Request<RecvStream>, respond: SendResponse<Bytes>, standing: Option<&Rc<Standing>>) -> Option<Box<Message>> {
     let (head, recv) = request.into_parts();
-    let mut request = Request::from_parts(head, ());
-    if !settle_authority(&mut request) {
+    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, None, standing)) };
+    let mut message = Box::new(Message { request: Request::from_parts(head, ()), source, sink: crate::http::Sink::H2(Sink { respond }) });
+    if !settle_authority(&mut message.request) {
         let mut answer = Response::new(());
         *answer.status_mut() = StatusCode::BAD_REQUEST;
         answer.headers_mut().insert(http::header::CONTENT_LENGTH, 0.into());
         // A client that is gone already needs no answer.
-        let _ = respond.send_response(answer, true);
+        let _ = message.sink.queue(answer, true);
         return None;
     }
-    let source = if recv.is_end_stream() { Source::Empty } else { Source::H2(super::Source::new(recv, None, standing)) };
-    Some(Box::new(Message { request, source, sink: crate::http::Sink::H2(Sink { respond }) }))
+    Some(message)
 }
 
 /// Makes `:authority` and Host one thing, held by the URI alone.

@@ -53,9 +53,9 @@ async fn choosing(
     let (connection, stop) = server(move |request, source, sink| {
         let (upstreams, choosy, told) = (upstreams.clone(), choosy.clone(), told.clone());
         async move {
-            let upstream = upstreams.borrow_mut().next().expect("an upstream for each request");
+            let mut upstream = upstreams.borrow_mut().next().expect("an upstream for each request");
             let mut observer = choosy();
-            let ended = exchange::run(Box::new(Message { request, source, sink }), upstream, &mut observer).await;
+            let ended = exchange::run(Box::new(Message { request, source, sink }), &mut upstream, &mut observer).await;
             let _ = told.send((observer, ended));
         }
     })
@@ -224,12 +224,11 @@ where
     spawn_local(async move {
         let _stop = upstream_stop;
         let mut server = h1::server::Server::new(Io::new(far), Default::default(), h1::server::Timeouts::default());
-        let Ok(Some((mut request, source, sink))) = server.next().await else { panic!("no request") };
-        orig_proto::carry(&mut request).expect("carried");
+        let Ok(Some(mut message)) = server.next().await else { panic!("no request") };
+        orig_proto::carry(&mut message.request).expect("carried");
         let limits = Limits { body: Some(Duration::from_millis(200)), ..Limits::default() };
         let mut observer = Choosy { limits, ..Choosy::default() };
-        let message = Box::new(Message { request, source: Source::H1(source), sink: Sink::H1(sink) });
-        let ended = exchange::run(message, Upstream::H2(upstream), &mut observer).await;
+        let ended = exchange::run(message, &mut Upstream::H2(upstream), &mut observer).await;
         let _ = told.send(ended);
         let _ = server.next().await;
     });

@@ -37,12 +37,12 @@ async fn carried() -> (TcpStream, TcpStream) {
     let ((client, near), (far, application)) = (sockets().await, sockets().await);
     let application_side = h1::client::Connection::new(Io::new(far));
     let (between, stop) = server(move |mut request: Request<()>, source, sink| {
-        let upstream = Upstream::H1(application_side.clone());
+        let mut upstream = Upstream::H1(application_side.clone());
         async move {
             orig_proto::restore(&mut request).expect("restored").expect("carried");
             let mut observer = Translate { uncarry: None, carry: true };
             if let Err(Failed::Unanswered(unanswered)) =
-                exchange::run(Box::new(Message { request, source, sink }), upstream, &mut observer).await
+                exchange::run(Box::new(Message { request, source, sink }), &mut upstream, &mut observer).await
             {
                 panic!("{}", unanswered.refusal);
             }
@@ -52,12 +52,11 @@ async fn carried() -> (TcpStream, TcpStream) {
     spawn_local(async move {
         let _stop = stop;
         let mut server = h1::server::Server::new(Io::new(near), Default::default(), h1::server::Timeouts::default());
-        while let Ok(Some((mut request, source, sink))) = server.next().await {
-            assert!(orig_proto::can_carry(&request), "{request:?}");
-            let mut observer = Translate { uncarry: Some(orig_proto::carry(&mut request).expect("fit")), carry: false };
-            let upstream = Upstream::H2(between.clone());
-            let message = Box::new(Message { request, source: Source::H1(source), sink: Sink::H1(sink) });
-            let _ = exchange::run(message, upstream, &mut observer).await;
+        while let Ok(Some(mut message)) = server.next().await {
+            assert!(orig_proto::can_carry(&message.request), "{:?}", message.request);
+            let mut observer = Translate { uncarry: Some(orig_proto::carry(&mut message.request).expect("fit")), carry: false };
+            let mut upstream = Upstream::H2(between.clone());
+            let _ = exchange::run(message, &mut upstream, &mut observer).await;
         }
     });
     (client, application)

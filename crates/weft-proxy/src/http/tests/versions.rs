@@ -26,11 +26,12 @@ fn http1_travels_as_http2() {
         let (mut near, far) = sockets().await;
         spawn_local(async move {
             let mut server = h1::server::Server::new(Io::new(far), Default::default(), h1::server::Timeouts::default());
-            let Ok(Some((mut request, source, sink))) = server.next().await else { panic!("no request") };
+            let Ok(Some(message)) = server.next().await else { panic!("no request") };
+            let Message { mut request, source, sink } = *message;
             let asked = Asked::of(request.version(), request.headers());
             assert!(orig_proto::can_carry(&request));
             orig_proto::carry(&mut request).expect("carried");
-            pass(request, Source::H1(source), Sink::H1(sink), Upstream::H2(upstream), asked).await.expect("complete");
+            pass(request, source, sink, Upstream::H2(upstream), asked).await.expect("complete");
             assert!(server.next().await.is_ok_and(|next| next.is_none()));
         });
         near.write_all(
@@ -53,7 +54,8 @@ fn a_refusal_leaves_an_http1_connection_usable() {
         let (mut near, far) = sockets().await;
         spawn_local(async move {
             let mut server = h1::server::Server::new(Io::new(far), Default::default(), h1::server::Timeouts::default());
-            while let Ok(Some((request, _, sink))) = server.next().await {
+            while let Ok(Some(message)) = server.next().await {
+                let Message { request, sink, .. } = *message;
                 let refusal = Refusal::new(Stage::Route, Blame::Client, Retry::Safe, Cause::NoRoute, "no route");
                 let head = refuse::response(&refusal, Asked::of(request.version(), request.headers()), Party::Stranger);
                 sink.respond(head, true).await.expect("sent");
