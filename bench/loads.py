@@ -15,9 +15,13 @@ _WARM_UP = 0.5
 def saturation(scenario: Scenario, peer: Peer, mesh: Mesh, effort: Effort) -> dict[str, float]:
     """CPU, rate, latencies and memory while the generator asks as fast as it is answered."""
     pids = measured_pids(scenario, peer)
-    log = mesh.directory / "requests.log"
+    # Not beside the mesh's file: `weft up` watches that directory, and would be woken for each line of the log, on the
+    # core that the load comes from.
+    files = mesh.directory / "load"
+    files.mkdir(exist_ok=True)
+    log = files / "requests.log"
     log.unlink(missing_ok=True)
-    payload = mesh.directory / "payload"
+    payload = files / "payload"
     payload.write_bytes(MESSAGE)
     url = peer.url(scenario.route)
 
