@@ -67,6 +67,12 @@ def asked(weft: Weft, url: str, times: int) -> Counter[str]:
     return Counter(said.stdout.split())
 
 
+def in_fabric(up: subprocess.Popen[str]) -> list[str]:
+    """A prefix that runs a command on the network that joins the replicas."""
+    user = ["--user", "--preserve-credentials"] if os.geteuid() != 0 else []
+    return ["nsenter", "--target", str(first_inside(up.pid)), *user, "--net", "--"]
+
+
 def test_nobody_sees_the_supervisor_leave_its_network(weft: Weft, mesh_file: Path) -> None:
     """Requirement (a defect once: what watches the mesh's network found itself in a replica's now and then): whatever
     the supervisor starts and probes elsewhere, it is on the network that joins the replicas.
@@ -94,10 +100,7 @@ def test_the_gateway_stays_where_it_is_when_replicas_come_and_go(weft: Weft, mes
     """Requirement (a defect once: names not found for seconds after a replica had gone): the link layer's address of
     the gateway, where names are asked for, is the same for the life of the mesh.
     """
-    process = weft.up(mesh_file)
-    user = ["--user", "--preserve-credentials"] if os.geteuid() != 0 else []
-    enter = ["nsenter", "--target", str(first_inside(process.pid)), *user, "--net"]
-    look = [*enter, "ip", "-json", "link", "show", "weft0"]
+    look = [*in_fabric(weft.up(mesh_file)), "ip", "-json", "link", "show", "weft0"]
     seen = set()
     for replicas in ("3", "1", "3", "1"):
         assert weft.run("scale", "web", "--replicas", replicas).returncode == 0
@@ -105,6 +108,15 @@ def test_the_gateway_stays_where_it_is_when_replicas_come_and_go(weft: Weft, mes
         (link,) = json.loads(subprocess.run(look, capture_output=True, check=True).stdout)
         seen.add(link["address"])
     assert len(seen) == 1
+
+
+def test_packets_between_replicas_pass_no_chain_of_the_bridge(weft: Weft, mesh_file: Path) -> None:
+    """Requirement: the replicas' bridge is a switch also where the host has br_netfilter, as it has with Docker and
+    Kubernetes: nothing there filters or tracks what one replica sends to another.
+    """
+    chain = "table ip hostile {\n chain forward {\n type filter hook forward priority 0; policy drop;\n }\n}\n"
+    subprocess.run([*in_fabric(weft.up(mesh_file)), "nft", "-f", "-"], input=chain, text=True, check=True)
+    assert asked(weft, "http://web:8080/", 6)
 
 
 def test_workloads_find_and_reach_each_other(weft: Weft, mesh_file: Path) -> None:

@@ -5,6 +5,7 @@ has it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,18 @@ def _raise_bridge() -> bool:
         except NetlinkError:
             dual = False  # the kernel was started without IPv6, or new namespaces are made without it
         routes.link("set", index=bridge, state="up")
+    _leave_frames_alone()
     return dual
+
+
+def _leave_frames_alone() -> None:
+    """Where the host has br_netfilter, let packets between replicas pass this network namespace's bridge as on others.
+
+    Otherwise each goes through its chains and connection tracking on top of the two replicas' own.
+    """
+    for file in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):  # of this network namespace alone
+        with contextlib.suppress(PermissionError):  # then it costs what it costs
+            file.write_text("0")
 
 
 def _attach(link: str, address: str, address6: str) -> Port:
