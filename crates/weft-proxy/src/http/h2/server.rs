@@ -4,6 +4,7 @@
 //! that is well formed. Extended CONNECT (RFC 8441, WebSockets) is offered always: whether the request's server takes it is known only when
 //! it is sent there.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, ready};
@@ -15,8 +16,7 @@ use h2::{Reason, RecvStream};
 use http::header::HOST;
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 use weft_core::http1::strip_hop_by_hop;
 
 use super::standing::Standing;
@@ -65,7 +65,13 @@ where
         }
     };
     tokio::pin!(dead);
-    let mut exchanges = JoinSet::new();
+    let stopped = async {
+        // An error means that the process is ending.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    tokio::pin!(stopped);
+    // Held by every exchange while it runs. A `JoinSet` keeps a record of each under a lock, which nobody reads.
+    let (under_way, mut over) = mpsc::channel::<Infallible>(1);
     let mut draining = false;
     let ended = loop {
         tokio::select! {
@@ -80,7 +86,13 @@ where
                 None => break Ok(()),
                 Some(Err(error)) => break Err(broken(error)),
                 // Boxed first: the runtime moves what it is given half a dozen times, and an exchange has kilobytes.
-                Some(Ok(Some(message))) => drop(exchanges.spawn_local(in_place(|| handler(message)))),
+                Some(Ok(Some(message))) => {
+                    let (handling, under_way) = (in_place(|| handler(message)), under_way.clone());
+                    tokio::task::spawn_local(async move {
+                        handling.await;
+                        drop(under_way);
+                    });
+                }
                 Some(Ok(None)) => {}
             },
             () = due(|| seen.flooded().then_some(())) => {
@@ -95,9 +107,7 @@ where
                     standing.told(window);
                 }
             }
-            Some(_) = exchanges.join_next() => {}
-            // Streams that were reset have ended, so this is asked anew behind each of them.
-            _ = stopping.wait_for(|stop| *stop || seen.is_worn()), if !draining => {
+            () = poll_fn(|cx| if seen.is_worn() { Poll::Ready(()) } else { stopped.as_mut().poll(cx) }), if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
             }
@@ -106,7 +116,8 @@ where
     };
     // Handlers that still run learn of the end from their streams.
     drop(connection);
-    while exchanges.join_next().await.is_some() {}
+    drop(under_way);
+    let _ = over.recv().await;
     ended
 }
 
