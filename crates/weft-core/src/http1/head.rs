@@ -251,7 +251,8 @@ fn version(minor: u8) -> Version {
 }
 
 fn collect(fields: &[httparse::Header<'_>], bytes: &Bytes) -> Result<HeaderMap, Rejected> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    // A map that has to grow for what proxies add takes its memory twice.
+    let mut headers = HeaderMap::with_capacity(fields.len() + ADDED);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Rejected::bad("malformed field name"))?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
@@ -278,6 +279,8 @@ fn explain(error: httparse::Error, bytes: &[u8]) -> Rejected {
 }
 
 const SLOTS: usize = 256;
+/// Fields that proxies put on a message on its way.
+const ADDED: usize = 4;
 const BARE_CR: Rejected = Rejected::bad("a bare cr");
 const MALFORMED_TARGET: Rejected = Rejected::bad("malformed request target");
 const TOO_LONG: Rejected = Rejected { status: StatusCode::URI_TOO_LONG, reason: "request line is too long" };
