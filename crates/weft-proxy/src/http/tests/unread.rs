@@ -82,8 +82,8 @@ fn requests_that_nobody_reads_stop_no_other() {
     });
 }
 
-/// Requirement: what a connection between proxies holds of bodies that nobody reads grows far slower than their number, and a stream gets all of its window again
-/// when they have been read.
+/// Requirement: what a connection between proxies holds of bodies that nobody reads grows far slower than their number, and a stream gets
+/// all of its window again when they have been read.
 #[test]
 fn what_nobody_reads_stays_bounded() {
     const STREAMS: usize = 320;
