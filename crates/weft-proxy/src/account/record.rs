@@ -54,7 +54,8 @@ pub(super) struct End {
     pub(super) status: Option<u16>,
     pub(super) grpc: Option<u32>,
     pub(super) class: Class,
-    /// None in the ordinary case, in which telling two ends apart is then comparing numbers: with empty text it was 1 % of small requests' CPU.
+    /// None in the ordinary case, in which telling two ends apart is then comparing numbers: with empty text it was 1 % of small
+    /// requests' CPU.
     pub(super) error: Option<&'static str>,
 }
 
