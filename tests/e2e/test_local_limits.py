@@ -23,6 +23,8 @@ metadata: {name: NAME, annotations: {linkerd.io/inject: disabled}}
 spec:
 """
 CALM = WORKLOAD.replace("NAME", "calm") + "  command: [sleep, infinity]\n"
+SMALL = 1000
+"""Bytes: too few for a file that the control plane cannot begin without."""
 
 
 def elsewhere(prefix: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,6 +37,32 @@ def shallow() -> Iterator[Path]:
     """A directory near the root: the path of a socket is short."""
     with tempfile.TemporaryDirectory(prefix="weft-", dir="/tmp") as directory:
         yield Path(directory)
+
+
+def test_no_room_for_a_mesh_is_said_plainly(weft: Weft, tmp_path: Path) -> None:
+    """Requirement (a defect once: a traceback, and a directory left): where no file can be written `weft up` ends with
+    reason and hint, and leaves nothing.
+    """
+    (tmp_path / "mesh.yaml").write_text(CALM)
+    said = elsewhere(["prlimit", "--fsize=0"], "up", "--mesh", weft.name, str(tmp_path / "mesh.yaml"))
+    assert said.returncode == 1
+    directory = state.find(weft.name).root
+    assert f"{directory} cannot be made: File too large" in said.stderr
+    assert "hint: make room there" in said.stderr
+    assert not [each for each in directory.parent.iterdir() if weft.name in each.name]
+
+
+def test_a_mesh_that_cannot_begin_can_be_stopped(weft: Weft, tmp_path: Path) -> None:
+    """Requirement (a defect once: it waited for its control plane for ever): a mesh whose control plane does not come
+    up, here as there is no room for its files, ends when it is told to.
+    """
+    (tmp_path / "mesh.yaml").write_text(CALM.replace("linkerd.io/inject: disabled", "linkerd.io/inject: enabled"))
+    weft.where = ("prlimit", f"--fsize={SMALL}")
+    process = weft.start(tmp_path / "mesh.yaml")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "weft: weft/weft-control-plane-0: [Errno 27] File too large\n"
+    process.terminate()
+    assert process.wait(60) == 0
 
 
 def test_two_meshes_side_by_side(weft: Weft, tmp_path: Path) -> None:

@@ -53,17 +53,22 @@ class State:
     def make(self) -> None:
         """Make a fresh directory for this user's eyes only, owned by this process from the moment that it is there.
 
-        Raises WeftError when a socket cannot be in it.
+        Raises WeftError when a socket cannot be in it, or there is no room for it.
         """
         if len(os.fsencode(self.socket)) > _SOCKET_PATH:
             hint = "a shorter name for the mesh, or XDG_RUNTIME_DIR for a directory that is not so deep"
             raise WeftError(f"{self.socket} is too long for a socket", hint)
-        self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = State(self.root.with_name(f".{self.root.name}.{os.getpid()}"))
-        for directory in (fresh.root, fresh.objects, fresh.identity, fresh.tokens, fresh.logs, fresh.files):
-            directory.mkdir(mode=0o700)
-        fresh.owner.write_text(f"{os.getpid()} {start_time(os.getpid())}")
-        fresh.root.rename(self.root)
+        try:
+            self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for directory in (fresh.root, fresh.objects, fresh.identity, fresh.tokens, fresh.logs, fresh.files):
+                directory.mkdir(mode=0o700)
+            fresh.owner.write_text(f"{os.getpid()} {start_time(os.getpid())}")
+            fresh.root.rename(self.root)
+        except OSError as problem:
+            fresh.remove()
+            hint = "make room there, or set XDG_RUNTIME_DIR to a directory of your own that has some"
+            raise WeftError(f"{self.root} cannot be made: {problem.strerror}", hint) from problem
 
     def alive(self) -> bool:
         """Whether the mesh runs, as far as this user may know: what is somebody else's is not ours to remove."""

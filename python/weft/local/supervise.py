@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from weft.identity.standing import Standing
@@ -115,11 +115,11 @@ class Supervisor:
                     start(group, "way to the host", self._let_out()),
                     start(group, "way to the host's network", self._uplink.run()),
                 ]
-                await self._apply(self._planned(documents))
-                self.applied = True
-                self.changed()
-                background.append(start(group, "watch mesh files", self.editing.watch()))
-                await self.stopping.wait()
+                if await self._before_stopping(self._apply(self._planned(documents))):
+                    self.applied = True
+                    self.changed()
+                    background.append(start(group, "watch mesh files", self.editing.watch()))
+                    await self.stopping.wait()
                 _say("stopping")
                 for task in (*background, *filter(None, [self._following])):
                     task.cancel()
@@ -135,6 +135,15 @@ class Supervisor:
                 )
             code = 1
         return code
+
+    async def _before_stopping(self, work: Coroutine[object, object, None]) -> bool:
+        """Whether this came to its end before the mesh was told to stop; it is given up then."""
+        working = start(self._group, "begin", work)
+        told = start(self._group, "told to stop", self.stopping.wait())
+        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+        done = working.done()
+        (told if done else working).cancel()
+        return done
 
     def changed(self) -> None:
         """Something that others see has changed: readiness, a process, the plan."""
